@@ -1,0 +1,1 @@
+"""The command `chat`: a thin client of chatd's socket."""

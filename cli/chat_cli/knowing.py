@@ -1,0 +1,79 @@
+"""`chat models` and `chat status`: what there is, and how it is."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from chat_cli import link, output
+from chat_rpc import errors, methods
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def models(*, as_json: AsJson = False) -> None:
+    """List the models that you can ask; the first is asked by default."""
+    client = link.connect()
+    probed = client.call(methods.PROBE, methods.Nothing()).servers
+    found = client.call(methods.MODELS, methods.Nothing()).models
+    if as_json:
+        for model in found:
+            output.line(msgspec.json.encode(model).decode())
+    else:
+        output.table(
+            ("MODEL", "SERVER", "ADDRESS"),
+            ((model.model, model.backend, model.url) for model in found),
+        )
+    for server in probed:
+        if not server.usable:
+            output.note(f"not used: {server.note}")
+        elif not server.models:
+            output.note(f"{server.backend} at {server.url} cannot list its models; it can be asked")
+    if all(model.demo for model in found) and not any(server.usable for server in probed):
+        output.note(
+            "no model server is there. Start one on this machine, on its usual port (LM Studio "
+            "1234, Ollama 11434, llama.cpp 8080, vLLM 8000): chatd finds it by itself"
+        )
+    if not found and not any(server.usable for server in probed):
+        raise errors.ServerUnreachable("there is no model to ask")
+
+
+def status(
+    *,
+    as_json: AsJson = False,
+    no_start: Annotated[bool, typer.Option("--no-start", help="Do not start chatd.")] = False,
+) -> None:
+    """Tell how chatd is."""
+    client = link.connect(may_start=not no_start)
+    link.warn_of_skew(client.call(methods.HELLO, methods.Nothing()))
+    now = client.call(methods.STATUS, methods.Nothing())
+    if as_json:
+        output.line(msgspec.json.encode(now).decode())
+        return
+    store = now.store
+    output.line(f"chatd {now.version}, pid {now.pid}, up {_duration(now.uptime_s)}")
+    output.line(f"socket  {now.socket}")
+    output.line(
+        f"store   {store.path} ({store.filesystem}, "
+        f"{_size(store.used_bytes)} of {_size(store.size_bytes)} used)"
+    )
+    output.line(
+        f"yours   {now.chats} conversations, {now.turns} turns, "
+        f"{now.running} running, {now.queued} queued"
+    )
+    output.line(f"engine  {now.engine}")
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        return f"{days:.0f} d {hours % 24:.0f} h"
+    return f"{hours:.0f} h {minutes % 60:.0f} min" if hours else f"{minutes:.0f} min"
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"

@@ -1,0 +1,106 @@
+"""The way to chatd: find it, start a user's own if there is none, say what is wrong."""
+
+import fcntl
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from chat_cli import output
+from chat_rpc import __version__, errors, methods, paths
+from chat_rpc.client import Client
+
+START_TIMEOUT_S = 30.0
+
+
+def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
+    """Return a connection; raises NotRunning or NotPermitted with what to do about it."""
+    place = paths.find()
+    try:
+        return _first(place.sockets)
+    except errors.NotPermitted as exc:
+        if place.owner is paths.Owner.SYSTEM:
+            raise errors.NotPermitted(
+                f"{exc.message}; members of the group chatd may: ask the administrator for "
+                "`usermod -aG chatd YOU`, then log in anew"
+            ) from exc
+        raise
+    except errors.NotRunning as exc:
+        if place.owner is paths.Owner.ENVIRONMENT:
+            raise errors.NotRunning(
+                f"no chatd at {place.sockets[0]}, which CHATD_SOCKET names"
+            ) from exc
+        if place.owner is paths.Owner.SYSTEM:
+            raise errors.NotRunning(
+                "the system's chatd is not running; the administrator starts it with "
+                "`systemctl start chatd.socket`, and `systemctl status chatd` tells more"
+            ) from exc
+        if not may_start:
+            raise errors.NotRunning("chatd is not running") from exc
+    return _start(place.sockets, quiet=quiet)
+
+
+def warn_of_skew(hello: methods.Hello) -> None:
+    """Say so when command and daemon are not of one version."""
+    if hello.version != __version__:
+        output.note(
+            f"this is chat {__version__}, and chatd is {hello.version}: "
+            "it should be restarted, or chat updated"
+        )
+
+
+def _first(sockets: tuple[Path, ...]) -> Client:
+    failure: errors.NotRunning | None = None
+    for socket in sockets:
+        try:
+            return Client(socket)
+        except errors.NotRunning as exc:
+            failure = exc
+    raise failure or errors.NotRunning("there is no place for a socket")
+
+
+def _start(sockets: tuple[Path, ...], *, quiet: bool) -> Client:
+    """Start the user's own chatd; of many that try at once, one does and the others wait."""
+    runtime = paths.runtimes()[0]
+    home = runtime / "chatd"
+    for directory in (runtime, home):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if not paths.is_private(directory):
+            raise errors.NotPermitted(f"{directory} is not your own directory, closed to others")
+    with open(home / "start.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(errors.NotRunning):
+            return _first(sockets)
+        if not quiet:
+            output.note("starting chatd (once; it keeps conversations in RAM until you log out)")
+        _spawn(home / "chatd.log")
+    return _first(sockets)
+
+
+def _spawn(log: Path) -> None:
+    """Run chatd apart from this process and return when it serves; its log is on the tmpfs."""
+    import select
+    import subprocess
+
+    reading, writing = os.pipe()
+    with open(log, "wb") as errors_to:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-m", "chatd", "--ready-fd", str(writing)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors_to,
+            pass_fds=[writing],
+            cwd="/",
+            start_new_session=True,
+        )
+    os.close(writing)
+    with open(reading, "rb") as ready:
+        timed_out = not select.select([ready], [], [], START_TIMEOUT_S)[0]
+        if not timed_out and ready.readline():
+            return
+    if timed_out:
+        child.terminate()
+    status = child.wait()
+    why = f"not ready in {START_TIMEOUT_S:g} s" if timed_out else f"status {status}"
+    said = log.read_text("utf-8", "replace").strip().splitlines()[-5:]
+    raise errors.NotRunning("\n".join([f"chatd could not be started ({why})", *said]))

@@ -1,0 +1,114 @@
+"""The asyncio client: one connection, many calls and turns at once; for the web page and tests."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from chat_rpc import errors, methods, wire
+from chat_rpc.client import TurnEvent
+
+P = TypeVar("P", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
+
+LINE_BYTES = 8 * 2**20  # twice what chatd takes, so that every answer fits
+_decode_event = msgspec.json.Decoder(TurnEvent).decode
+
+
+class Client:
+    """A connection to chatd; made by `connect`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+        self._reader = reader
+        self._writer = writer
+        self._last_id = 0
+        self._waiting: dict[int, asyncio.Future[wire.Message]] = {}
+        self._turns: dict[str, asyncio.Queue[TurnEvent | None]] = {}
+        self.is_closed = False
+
+    async def call(self, method: methods.Method[P, R], params: P) -> R:
+        """Call and return the result; raises the RpcError that chatd answers, or NotRunning."""
+        if self.is_closed:
+            raise errors.NotRunning("the connection to chatd is closed")
+        self._last_id += 1
+        answer = self._waiting[self._last_id] = asyncio.get_running_loop().create_future()
+        self._writer.write(wire.request(self._last_id, method.name, params))
+        try:
+            await self._writer.drain()
+        except OSError as exc:
+            raise errors.NotRunning("chatd closed the connection") from exc
+        message = await answer
+        if message.error is not None:
+            raise errors.from_fault(message.error)
+        return msgspec.json.decode(message.result or b"null", type=method.result)
+
+    async def events(self, turn: str) -> AsyncIterator[TurnEvent]:
+        """Yield the events of a turn that was started or attached here; ends after its End.
+
+        Raises NotRunning when the connection is lost or this reader was too slow.
+        """
+        queue = self._queue(turn)
+        while True:
+            event = await queue.get()
+            if event is None:
+                raise errors.NotRunning("chatd closed the connection")
+            yield event
+            if isinstance(event, methods.End):
+                self._turns.pop(turn, None)
+                return
+
+    def _queue(self, turn: str) -> asyncio.Queue[TurnEvent | None]:
+        # unbounded, but its filler is: chatd drops a reader that falls 8 MiB behind
+        return self._turns.setdefault(turn, asyncio.Queue())
+
+    async def _read(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                self._take(wire.decode_message(line))
+        except (OSError, ValueError):
+            pass  # lost, or a line longer than any of chatd's: either way this connection is over
+        finally:
+            self._end()
+
+    def _take(self, message: wire.Message) -> None:
+        if message.method is None:
+            waiting = self._waiting.pop(message.id, None) if isinstance(message.id, int) else None
+            if waiting is not None and not waiting.done():
+                waiting.set_result(message)
+        elif message.method == "stream.lagged":
+            lagged = msgspec.json.decode(message.params, type=methods.Lagged)
+            self._queue(lagged.turn).put_nowait(None)
+        elif message.method in methods.NOTIFICATIONS:
+            event = _decode_event(message.params)
+            self._queue(event.turn).put_nowait(event)
+
+    def _end(self) -> None:
+        self.is_closed = True
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(errors.NotRunning("chatd closed the connection"))
+        for queue in self._turns.values():
+            queue.put_nowait(None)
+
+
+@asynccontextmanager
+async def connect(path: Path) -> AsyncIterator[Client]:
+    """Connect to the chatd at `path`; raises NotRunning."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(os.fspath(path), limit=LINE_BYTES)
+    except OSError as exc:
+        raise errors.NotRunning(f"{path}: {exc.strerror or exc}") from exc
+    client = Client(reader, writer)
+    try:
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(client._read())
+            try:
+                yield client
+            finally:
+                reading.cancel()
+    finally:
+        writer.close()

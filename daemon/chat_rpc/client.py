@@ -1,0 +1,112 @@
+"""The blocking client: one connection, typed calls, a turn's events; for the command line."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from chat_rpc import errors, methods, wire
+
+P = TypeVar("P", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
+TurnEvent = methods.Delta | methods.Event | methods.End
+
+_PEER = struct.Struct("3i")
+_decode_event = msgspec.json.Decoder(TurnEvent).decode
+
+
+class Client:
+    """A connection to chatd.  Calls raise the RpcError that chatd answers, or NotRunning."""
+
+    def __init__(self, path: Path, *, timeout_s: float | None = None):
+        self.path = path
+        self._last_id = 0
+        self._buffer = bytearray()
+        self._lines: list[bytes] = []  # whole lines, last first
+        self._early: list[TurnEvent] = []  # events that came while an answer was waited for
+        self._socket = _connect(path, timeout_s)
+
+    def send(self, method: methods.Method[P, R], params: P) -> int:
+        """Send a call and return its id; `receive` waits for the answer."""
+        self._last_id += 1
+        try:
+            self._socket.sendall(wire.request(self._last_id, method.name, params))
+        except OSError as exc:
+            raise self._gone() from exc
+        return self._last_id
+
+    def receive(self, method: methods.Method[P, R], id_: int) -> R:
+        """Wait for the answer to call `id_`."""
+        while True:
+            message = self._next_message()
+            if message.method is not None:
+                self._keep(message)
+            elif message.id == id_ or message.id is None:
+                if message.error is not None:
+                    raise errors.from_fault(message.error)
+                return msgspec.json.decode(message.result or b"null", type=method.result)
+
+    def call(self, method: methods.Method[P, R], params: P) -> R:
+        return self.receive(method, self.send(method, params))
+
+    def events(self) -> Iterator[TurnEvent]:
+        """Yield what comes of the turns that this connection started or attached, for ever."""
+        while True:
+            while self._early:
+                yield self._early.pop(0)
+            message = self._next_message()
+            if message.method is not None:
+                self._keep(message)
+
+    def is_idle(self) -> bool:
+        """Say whether nothing is waiting to be read: the moment to flush what was printed."""
+        return not self._lines and not self._early
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _keep(self, message: wire.Message) -> None:
+        if message.method in ("turn.delta", "turn.event", "turn.end"):
+            self._early.append(_decode_event(message.params))
+        elif message.method == "stream.lagged":
+            raise self._gone()  # attaching again is the same as after a lost connection
+
+    def _next_message(self) -> wire.Message:
+        while not self._lines:
+            try:
+                data = self._socket.recv(65536)
+            except OSError as exc:
+                raise self._gone() from exc
+            if not data:
+                raise self._gone()
+            self._buffer += data
+            *lines, rest = self._buffer.split(b"\n")
+            self._buffer = rest
+            self._lines = [bytes(line) for line in reversed(lines)]
+        return wire.decode_message(self._lines.pop())
+
+    def _gone(self) -> errors.NotRunning:
+        return errors.NotRunning(f"chatd at {self.path} closed the connection")
+
+
+def _connect(path: Path, timeout_s: float | None) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(os.fspath(path))
+    except PermissionError as exc:
+        connection.close()
+        raise errors.NotPermitted(f"{path}: permission denied") from exc
+    except OSError as exc:
+        connection.close()
+        raise errors.NotRunning(f"{path}: {exc.strerror or exc}") from exc
+    connection.settimeout(None)
+    owner = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    if owner not in (os.getuid(), 0):
+        connection.close()
+        raise errors.NotPermitted(f"{path} is served by uid {owner}, not by you or root: not used")
+    return connection

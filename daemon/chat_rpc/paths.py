@@ -1,0 +1,75 @@
+"""Where chatd's socket and a user's runtime directory are; nothing is connected here.
+
+$XDG_RUNTIME_DIR is not read: cron, su and sudo lack it or carry another user's.
+"""
+
+import os
+import stat
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+SYSTEM_SOCKET = Path("/run/chatd/chatd.sock")
+SYSTEM_UNIT = Path("/etc/systemd/system/sockets.target.wants/chatd.socket")
+SYSTEM_STORE = Path("/mnt/ai_tmpfs")
+SYSTEM_CONFIG = Path("/etc/chatd/chatd.toml")
+
+
+class Owner(Enum):
+    """Who decides where the socket is."""
+
+    ENVIRONMENT = "CHATD_SOCKET"
+    SYSTEM = "the system's chatd"
+    USER = "the user's own chatd"
+
+
+class Place(NamedTuple):
+    """A socket, or with USER the sockets to try in turn."""
+
+    owner: Owner
+    sockets: tuple[Path, ...]
+
+
+def find() -> Place:
+    """Return where this process should look for chatd."""
+    if named := os.environ.get("CHATD_SOCKET"):
+        return Place(Owner.ENVIRONMENT, (Path(named),))
+    # lexists: a socket that may not be entered (EACCES) is still the system's
+    if os.path.lexists(SYSTEM_SOCKET) or os.path.lexists(SYSTEM_UNIT):
+        return Place(Owner.SYSTEM, (SYSTEM_SOCKET,))
+    return Place(Owner.USER, tuple(socket_in(runtime) for runtime in runtimes()))
+
+
+def runtimes() -> list[Path]:
+    """Return the runtime directories that a user's own chatd may be in, best first."""
+    uid = os.getuid()
+    logind = Path(f"/run/user/{uid}")
+    fallback = Path(f"/dev/shm/chatd-{uid}")
+    return [logind, fallback] if is_private(logind) else [fallback]
+
+
+def socket_in(runtime: Path) -> Path:
+    return runtime / "chatd" / "chatd.sock"
+
+
+def store_in(runtime: Path) -> Path:
+    return runtime / "chatd" / "tmpfs"
+
+
+def user_config() -> Path:
+    """Return the chatd.toml of a user's own daemon."""
+    return _config_home() / "chatd" / "chatd.toml"
+
+
+def is_private(directory: Path) -> bool:
+    """Say whether this is the caller's own directory, no link, closed to everybody else."""
+    try:
+        status = os.lstat(directory)
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return mine and not status.st_mode & 0o077
+
+
+def _config_home() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")

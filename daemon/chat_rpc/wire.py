@@ -1,0 +1,63 @@
+"""One line of the wire: JSON-RPC 2.0 envelopes, encoded and decoded; no I/O and no meaning."""
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+Id: TypeAlias = int | float | str | None
+NO_PARAMS = Raw(b"{}")
+
+
+class Request(Struct):
+    """A call; without an id it is a notification and is never answered."""
+
+    jsonrpc: Literal["2.0"]
+    method: str
+    params: Raw = NO_PARAMS
+    id: Id | UnsetType = UNSET
+
+
+class Fault(Struct):
+    """The `error` member of a response; `data` holds kind, retryable, retry_after_ms and turn."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+class Message(Struct):
+    """What a client receives: a response (id, and result or error) or a notification (method)."""
+
+    id: Id | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    error: Fault | None = None
+    method: str | None = None
+    params: Raw = NO_PARAMS
+
+
+decode_request = msgspec.json.Decoder(Request).decode
+decode_batch = msgspec.json.Decoder(list[Raw]).decode
+decode_message = msgspec.json.Decoder(Message).decode
+encode = msgspec.json.Encoder().encode
+
+
+def request(id_: int, method: str, params: object) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b}\n' % (
+        id_,
+        encode(method),
+        encode(params),
+    )
+
+
+def response(id_: Id, result: object) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}\n' % (encode(id_), encode(result))
+
+
+def failure(id_: Id, fault: Fault) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}\n' % (encode(id_), encode(fault))
+
+
+def notification(method: bytes, params: bytes) -> bytes:
+    """Wrap params that are encoded already: the journal and the wire share one encoding."""
+    return b'{"jsonrpc":"2.0","method":"%b","params":%b}\n' % (method, params)

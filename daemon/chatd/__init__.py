@@ -1,0 +1,1 @@
+"""The daemon: it owns conversations, the model servers' clients and the engine."""

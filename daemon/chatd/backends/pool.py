@@ -1,0 +1,244 @@
+"""Which model servers a user may use, and which of them answers: configured, found, or the demo."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chat_rpc import errors
+from chat_rpc.methods import Model, Probe
+from chatd.backends import demo, owners
+from chatd.backends.engine import Engine
+from chatd.config import Config, Server
+
+if TYPE_CHECKING:
+    from chatd.backends.server import ModelServer
+
+log = logging.getLogger(__name__)
+
+NOT_FOR_CHAT = ("embed", "rerank", "whisper")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who will answer a turn."""
+
+    server: "ModelServer"
+    model: str
+    is_demo: bool = False
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of one server: its models, or why it cannot be used."""
+
+    server: "ModelServer | None"
+    name: str
+    url: str
+    models: list[str] = field(default_factory=list)
+    note: str = ""
+    listener: int = 0  # the inode of a found server's listener: another one is another server
+    until: float = 0.0  # of the loop's clock
+
+    @property
+    def usable(self) -> bool:
+        return self.server is not None and not self.note
+
+    def default_model(self) -> str:
+        chats = [m for m in self.models if not any(word in m.lower() for word in NOT_FOR_CHAT)]
+        return (chats or self.models or ["default"])[0]
+
+
+class Pool:
+    """The model servers, each as one user may use it."""
+
+    def __init__(self, config: Config, runtime: Path):
+        self._config = config
+        self._known: dict[tuple[int, str], Known] = {}
+        self._configured: dict[str, ModelServer] = {}
+        self.engine = Engine(demo.FILE, demo.CONTEXT, runtime / "engine.sock", config.engine)
+        self._demo: ModelServer | None = None
+
+    async def choose(self, uid: int, asked: str | None) -> Choice:
+        """Return who answers `uid`; raises NoSuchModel or ServerUnreachable."""
+        if asked == demo.MODEL:
+            return self._choose_demo()
+        known = [server for server in await self._look(uid) if server.usable]
+        for candidate in known:
+            if model := _match(candidate, asked):
+                return _choice(candidate, model)
+        for candidate in known:
+            if not candidate.models and asked:  # it cannot list them, so it may have it
+                return _choice(candidate, asked)
+        if asked is not None:
+            names = ", ".join(name for candidate in known for name in candidate.models)
+            raise errors.NoSuchModel(f"no model is called {asked}; there is: {names or 'none'}")
+        return self._choose_demo()
+
+    async def models(self, uid: int) -> list[Model]:
+        """Return what `uid` may use, the one that is chosen by default first."""
+        lines = [
+            Model(model=model, backend=known.name, url=known.url)
+            for known in await self._look(uid)
+            if known.usable
+            for model in sorted(known.models, key=lambda name: name != known.default_model())
+        ]
+        if self._has_demo:
+            lines.append(Model(model=demo.MODEL, backend="engine", url="built in", demo=True))
+        return lines
+
+    async def probe(self, uid: int) -> list[Probe]:
+        """Look at every server now."""
+        for known in self._known.values():
+            known.until = 0.0
+        return [
+            Probe(
+                backend=known.name,
+                url=known.url,
+                usable=known.usable,
+                models=len(known.models),
+                note=known.note,
+            )
+            for known in await self._look(uid)
+        ]
+
+    async def close(self) -> None:
+        servers = {known.server for known in self._known.values()} | {self._demo}
+        for server in servers - {None}:
+            if server is not None:
+                await server.close()
+        await self.engine.close()
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _has_demo(self) -> bool:
+        return self._config.engine.enabled and demo.FILE.exists() and self.engine.is_installed
+
+    def _choose_demo(self) -> Choice:
+        if not self._has_demo:
+            raise errors.ServerUnreachable(f"no model server is there; {demo.GET_A_MODEL}")
+        if self._demo is None:
+            self._demo = _server_class()(
+                "engine",
+                demo.URL,
+                slots=4,
+                connect_s=self._config.limits.connect_s,
+                unix_socket=str(self.engine.socket),
+            )
+        return Choice(self._demo, demo.MODEL, is_demo=True)
+
+    async def _look(self, uid: int) -> list[Known]:
+        """Return all servers, configured ones first, each with a list of models that is fresh."""
+        known = [self._configured_server(settings) for settings in self._config.servers]
+        if self._config.finding.enabled:
+            known += self._found_servers(uid)
+        now = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as group:
+            for server in known:
+                if server.server is not None and now >= server.until:
+                    group.create_task(self._refresh(server))
+        return known
+
+    def _configured_server(self, settings: Server) -> Known:
+        key = (-1, settings.name)
+        if key not in self._known:
+            url = str(settings.url).rstrip("/")
+            known = self._known[key] = Known(None, settings.name, url)
+            try:
+                api_key = _read_key(settings.api_key_file)
+            except OSError as exc:
+                known.note = f"its API key cannot be read: {exc.strerror}"
+                return known
+            known.server = _server_class()(
+                settings.name,
+                url,
+                slots=settings.slots,
+                connect_s=self._config.limits.connect_s,
+                api_key=api_key,
+            )
+        return self._known[key]
+
+    def _found_servers(self, uid: int) -> list[Known]:
+        listeners = owners.listeners()
+        found = []
+        for name, ports in self._config.finding.ports.items():
+            for port in ports:
+                if row := listeners.get(port):
+                    found.append(self._found_server(uid, name, port, row))
+        return found
+
+    def _found_server(self, uid: int, name: str, port: int, row: owners.Row) -> Known:
+        key = (uid, f"{name}:{port}")
+        known = self._known.get(key)
+        if known is None:
+            from chatd.backends import http  # imports httpx2: not before the first question
+
+            def check(local: tuple[str, int], remote: tuple[str, int]) -> None:
+                others = owners.peer_owners(local, remote)
+                if not others or not all(owners.is_trusted(owner, uid) for owner in others):
+                    raise http.Refused(_distrust(others))
+
+            url = f"http://127.0.0.1:{port}/v1"
+            known = self._known[key] = Known(None, name, url)
+            known.server = _server_class()(
+                name,
+                url,
+                slots=self._config.finding.slots,
+                connect_s=self._config.limits.connect_s,
+                check=check,
+            )
+        if known.listener != row.inode:
+            known.listener, known.until, known.models = row.inode, 0.0, []
+        if not owners.is_trusted(row.uid, uid):
+            known.note, known.until = _distrust({row.uid}), float("inf")  # not even asked
+        return known
+
+    async def _refresh(self, known: Known) -> None:
+        assert known.server is not None  # noqa: S101  # the caller looked
+        finding = self._config.finding
+        try:
+            known.models = await known.server.models(finding.probe_timeout_s)
+            known.note = ""
+        except errors.RpcError as exc:
+            known.models, known.note = [], exc.message
+        known.until = asyncio.get_running_loop().time() + finding.fresh_s
+        log.debug("server %s: %d models", known.name, len(known.models))
+
+
+def plain_name(model: str) -> str:
+    """Return what is left of a model's name when its decoration is taken off.
+
+    Servers list `org/Name.gguf`, `name:latest` or a path, and answer as `name`.
+    """
+    return model.rpartition("/")[2].lower().removesuffix(".gguf").removesuffix(":latest")
+
+
+def _match(known: Known, asked: str | None) -> str | None:
+    if asked is None or asked == known.name:
+        return known.default_model()
+    if asked in known.models:
+        return asked
+    alike = [model for model in known.models if plain_name(model) == plain_name(asked)]
+    return alike[0] if alike else None
+
+
+def _choice(known: Known, model: str) -> Choice:
+    assert known.server is not None  # noqa: S101  # it is usable
+    return Choice(known.server, model)
+
+
+def _distrust(uids: set[int]) -> str:
+    who = ", ".join(str(uid) for uid in sorted(uids)) or "nobody"
+    return f"its listener belongs to uid {who}, not to you or the system: not used"
+
+
+def _read_key(file: Path | None) -> str:
+    return file.read_text("utf-8").strip() if file is not None else "none"
+
+
+def _server_class() -> "type[ModelServer]":
+    from chatd.backends.server import ModelServer  # half a second: not before chatd is up
+
+    return ModelServer

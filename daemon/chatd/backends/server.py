@@ -1,0 +1,195 @@
+"""One model server, asked through the openai client; its stream is decoded here.
+
+openai does addresses, authentication, timeouts and errors.  Its parsed stream is not used: it costs
+ten to twenty times more CPU per token, and it takes a stream without a finish reason, a stream that
+was cut and an HTML page for good replies (docs/design.md, "The model side").
+
+Importing this takes half a second: only the pool does, once, when chatd is up.
+"""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import httpx2
+import msgspec
+import openai
+from msgspec import Struct
+
+from chat_rpc import errors
+from chat_rpc.methods import Usage
+from chatd.backends import http, sse
+from chatd.backends.pieces import Finish, Piece, Text, Thought
+
+CONTEXT_CODES = ("exceed_context_size_error", "context_length_exceeded", "ContextWindowExceeded")
+WORD = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+
+
+class _Delta(Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Choice(Struct):
+    delta: _Delta = msgspec.field(default_factory=_Delta)
+    finish_reason: str | None = None
+
+
+class _Chunk(Struct):
+    choices: list[_Choice] = []
+    model: str | None = None
+    usage: Usage | None = None
+    error: msgspec.Raw | None = None
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_models = msgspec.json.Decoder(_Models).decode
+
+
+class ModelServer:
+    """An OpenAI-compatible server at one address, as one user may use it.
+
+    Every method raises an RpcError of the 3xxx band.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        slots: int,
+        connect_s: float,
+        api_key: str = "none",  # never from the environment: a cloud key is not for a local server
+        unix_socket: str | None = None,
+        check: http.Check | None = None,
+    ):
+        self.name = name
+        self.url = url
+        self.slots = slots
+        self._api_key = api_key
+        self._http = http.client(connect_s=connect_s, unix_socket=unix_socket, check=check)
+        self._client = openai.AsyncOpenAI(
+            base_url=url,
+            api_key=api_key,
+            max_retries=0,
+            http_client=self._http,
+        )
+
+    async def models(self, timeout_s: float) -> list[str]:
+        """Return the names that the server lists; empty if it cannot say but takes chats."""
+        async with self._errors():
+            response = await self._http.get(
+                f"{self.url}/models",
+                headers={"Authorization": f"Bearer {self._api_key}"},
+                timeout=timeout_s,
+            )
+            status = response.status_code
+            if status == 200:
+                return [model.id for model in _decode_models(response.content).data]
+            if status in (401, 403):
+                raise errors.ServerError(f"{self.name} wants an API key (HTTP {status})")
+            if status >= 500 and await self._takes_chats(timeout_s):
+                return []
+        raise errors.NotTheProtocol(f"{self.name} lists no models (HTTP {status})")
+
+    async def reply(
+        self, model: str, messages: list[dict[str, str]], options: Mapping[str, object]
+    ) -> AsyncGenerator[Piece]:
+        """Yield the reply as it comes, Finish last; raises if it is not whole.
+
+        Closing the iterator early closes the connection, which frees the server's slot.
+        """
+        finish: str | None = None
+        served: str | None = None
+        usage: Usage | None = None
+        async with (
+            self._errors(),
+            self._client.chat.completions.with_streaming_response.create(  # type: ignore[call-overload]
+                # its type of a message is a union of TypedDicts; ours are plain
+                model=model,
+                messages=messages,
+                stream=True,
+                stream_options={"include_usage": True},
+                extra_body=dict(options) or None,
+            ) as response,
+        ):
+            kind = response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise errors.NotTheProtocol(f"{self.name} sent no event stream {_word(kind)}")
+            parser = sse.Parser()
+            async for received in response.iter_bytes():
+                for data in parser.feed(received):
+                    if data == b"[DONE]":
+                        continue
+                    chunk = _decode_chunk(data)
+                    if chunk.error is not None:
+                        raise errors.ServerError(f"{self.name} reported an error in mid-reply")
+                    served = chunk.model or served
+                    usage = chunk.usage or usage
+                    for choice in chunk.choices[:1]:
+                        delta = choice.delta
+                        if thought := delta.reasoning_content or delta.reasoning:
+                            yield Thought(thought)
+                        if delta.content:
+                            yield Text(delta.content)
+                        finish = choice.finish_reason or finish
+        if finish is None:
+            raise errors.CutOff(f"{self.name} ended the reply without a finish reason")
+        yield Finish(finish, served, usage)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _takes_chats(self, timeout_s: float) -> bool:
+        """Say whether an empty request, which holds no prompt, is refused as a chat request is."""
+        response = await self._http.post(f"{self.url}/chat/completions", json={}, timeout=timeout_s)
+        kind = response.headers.get("content-type", "")
+        return response.status_code in (400, 422) and kind.startswith("application/json")
+
+    @asynccontextmanager
+    async def _errors(self) -> AsyncIterator[None]:
+        """Turn what the client raises into the error table; the server's own words stay out."""
+        try:
+            yield
+        except http.Refused as exc:
+            raise errors.ServerUnreachable(f"{self.name} at {self.url}: {exc}") from None
+        except openai.APIStatusError as exc:
+            self._refuse(exc)
+        except (openai.APITimeoutError, httpx2.TimeoutException) as exc:
+            raise errors.ServerUnreachable(f"{self.name} at {self.url} did not answer") from exc
+        except (openai.APIConnectionError, httpx2.ConnectError) as exc:
+            if isinstance(exc.__cause__, http.Refused):
+                why = f"{self.name} at {self.url}: {exc.__cause__}"
+                raise errors.ServerUnreachable(why) from None
+            raise errors.ServerUnreachable(f"{self.name} at {self.url} does not answer") from exc
+        except httpx2.HTTPError as exc:
+            raise errors.CutOff(f"{self.name} closed the connection in mid-reply") from exc
+        except sse.EventTooLong as exc:
+            raise errors.NotTheProtocol(f"{self.name} sent an event of over 8 MiB") from exc
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise errors.NotTheProtocol(f"{self.name} sent what is not the protocol") from exc
+
+    def _refuse(self, exc: openai.APIStatusError) -> NoReturn:
+        status, code = exc.status_code, str(exc.code or exc.type or "")
+        if any(known in code for known in CONTEXT_CODES):
+            raise errors.ContextTooLong(f"the conversation is too long for {self.name}") from exc
+        if status == 404:
+            raise errors.NoSuchModel(f"{self.name} does not have this model") from exc
+        message = f"{self.name} answered HTTP {status} {_word(code)}".rstrip()
+        raise errors.ServerError(message) from exc
+
+
+def _word(text: str) -> str:
+    """Return `text` if it is a plain identifier: anything longer may echo a prompt."""
+    plain = text.partition(";")[0].strip().replace("/", "-")
+    return plain if WORD.fullmatch(plain) else ""

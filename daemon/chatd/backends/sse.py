@@ -1,0 +1,30 @@
+"""Server-sent events, as model servers send them: bytes in, the data of whole events out."""
+
+EVENT_BYTES = 8 * 2**20
+
+
+class EventTooLong(Exception):
+    """An event is longer than EVENT_BYTES: no model server sends one."""
+
+
+class Parser:
+    """Splits a stream into events.  Comments and fields other than `data` are dropped."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, received: bytes) -> list[bytes]:
+        """Return the data of the events that are whole now; lines end in LF or CRLF."""
+        *lines, self._rest = (self._rest + received).split(b"\n")
+        if len(self._rest) > EVENT_BYTES:
+            raise EventTooLong
+        events = []
+        for line in lines:
+            if line in (b"", b"\r"):
+                if self._data:
+                    events.append(b"\n".join(self._data))
+                    self._data = []
+            elif line.startswith(b"data:"):
+                self._data.append(line[5:].strip())
+        return events

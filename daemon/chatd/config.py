@@ -1,0 +1,158 @@
+"""chatd.toml: every setting of the daemon, its default and what it means; read once, at start."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names file, line and field."""
+
+
+class Section(BaseModel):
+    """A table of chatd.toml: an unknown key is an error, and nothing changes after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(Section):
+    """`[[servers]]`: a model server that chatd is told of; it comes before those that it finds."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="how chatd calls it")
+    url: HttpUrl = Field(description="its OpenAI base URL, such as http://10.0.0.5:8000/v1")
+    api_key_file: Path | None = Field(default=None, description="a file with nothing but the key")
+    slots: int = Field(default=4, ge=1, le=1024, description="requests that it is given at once")
+
+
+class Finding(Section):
+    """`[finding]`: servers that are found on loopback, if their owner is you or the system."""
+
+    enabled: bool = Field(default=True, description="look for servers at all")
+    ports: dict[str, list[int]] = Field(
+        default={
+            "lmstudio": [1234],
+            "ollama": [11434],
+            "llamacpp": [8080, 9931],
+            "vllm": [8000],
+        },
+        description="name and ports on 127.0.0.1, in the order in which they are preferred",
+    )
+    slots: int = Field(default=4, ge=1, le=1024, description="requests that each is given at once")
+    fresh_s: float = Field(default=10, ge=0, description="how long a list of models is believed")
+    probe_timeout_s: float = Field(default=2, gt=0, description="how long a model list may take")
+
+
+class Engine(Section):
+    """`[engine]`: the built-in llama.cpp server, for the demo model."""
+
+    enabled: bool = Field(default=True, description="offer the demo when no server is there")
+    idle_s: float = Field(default=300, gt=0, description="stop it after this time without work")
+    start_timeout_s: float = Field(default=30, gt=0, description="how long its start may take")
+
+
+class Limits(Section):
+    """`[limits]`: what one turn, connection or user may take."""
+
+    first_token_s: float = Field(default=300, gt=0, description="wait for a model's first token")
+    token_s: float = Field(default=60, gt=0, description="wait for each token after it")
+    connect_s: float = Field(default=5, gt=0, description="wait for a model server's connection")
+    line_bytes: int = Field(default=4 * 2**20, ge=4096, description="longest line on the socket")
+    unanswered_requests: int = Field(default=64, ge=1, description="per connection")
+    connections_per_user: int = Field(default=256, ge=1, description="open at once")
+    connections: int = Field(default=2048, ge=1, description="open at once, all users")
+    first_line_s: float = Field(default=10, gt=0, description="a connection must speak by then")
+    unread_bytes: int = Field(default=8 * 2**20, ge=65536, description="a slower reader is dropped")
+    stop_s: float = Field(default=5, ge=0, description="how long running turns may go on at a stop")
+
+
+class Logging(Section):
+    """`[logging]`: ids, sizes and times; never a word of a conversation."""
+
+    level: Level = Field(default="INFO", description="of chatd")
+    levels: dict[str, Level] = Field(
+        default={}, description="of single loggers, such as chatd.backends"
+    )
+    file: Path | None = Field(default=None, description="also write here; the file is rotated")
+    file_bytes: int = Field(default=5_000_000, ge=4096, description="it is rotated at this size")
+    file_backups: int = Field(default=3, ge=0, description="rotated files that are kept")
+
+    @model_validator(mode="after")
+    def _only_our_loggers(self) -> Self:
+        # the model client's own loggers print whole requests at DEBUG
+        for name in self.levels:
+            if name.split(".")[0] != "chatd":
+                raise ValueError(f"levels: {name} is not a logger of chatd's")
+        return self
+
+
+class Config(Section):
+    """The whole of chatd.toml; an empty file is a good one."""
+
+    store: Path | None = Field(default=None, description="the tmpfs directory; default by mode")
+    servers: list[Server] = Field(default=[], description="configured model servers")
+    finding: Finding = Finding()
+    engine: Engine = Engine()
+    limits: Limits = Limits()
+    logging: Logging = Logging()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [server.name for server in self.servers]
+        if double := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"servers: the name {min(double)} is there twice")
+        return self
+
+
+def load(path: Path | None) -> Config:
+    """Read `path`, or give the defaults for None; raises ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Config.model_validate(tomllib.loads(text))
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{path}: not UTF-8 (byte {exc.start})") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
+    except ValidationError as exc:
+        raise ConfigError("\n".join(_explain(path, text, exc))) from exc
+
+
+def _explain(path: Path, text: str, error: ValidationError) -> list[str]:
+    """Return a line for each wrong field; the values stay out, for one may be a secret."""
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in fault["loc"]) or "the file"
+        line = _line_of(text, fault["loc"])
+        lines.append(f"{path}{f':{line}' if line else ''}: {where}: {fault['msg']}")
+    return lines
+
+
+def _line_of(text: str, location: tuple[str | int, ...]) -> int | None:
+    """Return the line on which the key at `location` is set, or the table that should hold it."""
+    table: tuple[str | int, ...] = ()
+    seen: dict[str, int] = {}
+    here: tuple[str | int, ...]
+    best: tuple[int, int] | None = None  # (parts of the location that match, line)
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("[["):
+            name = stripped.strip("[] ")
+            seen[name] = seen.get(name, -1) + 1
+            here = table = (name, seen[name])
+        elif stripped.startswith("["):
+            here = table = tuple(stripped.partition("#")[0].strip("[] ").split("."))
+        elif "=" in stripped and not stripped.startswith("#"):
+            key = stripped.partition("=")[0].strip().strip('"')
+            here = (*table, *key.split("."))
+        else:
+            continue
+        if location[: len(here)] == here and (best is None or len(here) > best[0]):
+            best = (len(here), number)
+    return best[1] if best else None

@@ -1,0 +1,28 @@
+"""One function a method: decode nothing, decide nothing; call the part that does, and answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from chatd.handlers import chat, model, system, turn
+from chatd.handlers.context import Context, Peer, Then
+
+Answer = Struct | Then
+# Any: one table for handlers of many parameter types; dispatch decodes by the same name
+Handler = Callable[[Context, Peer, Any], Answer | Awaitable[Answer]]
+
+HANDLERS: Mapping[str, Handler] = {
+    "system.hello": system.hello,
+    "system.ping": system.ping,
+    "system.status": system.status,
+    "system.limits": system.limits,
+    "turn.start": turn.start,
+    "turn.attach": turn.attach,
+    "turn.cancel": turn.cancel,
+    "turn.get": turn.get,
+    "chat.list": chat.list_,
+    "chat.get": chat.get,
+    "model.list": model.list_,
+    "model.probe": model.probe,
+}

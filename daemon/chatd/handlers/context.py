@@ -1,0 +1,41 @@
+"""What a handler works with: the parts of the daemon, and who is calling."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from chat_rpc.methods import Limits
+from chatd.backends.pool import Pool
+from chatd.chats import Reader, Sessions
+from chatd.inference import Inference
+from chatd.scheduler import Scheduler
+
+
+class Peer(Reader, Protocol):
+    """The connection that calls: a reader of turns, whose user the kernel has told."""
+
+    @property
+    def uid(self) -> int: ...
+
+
+class Then(NamedTuple):
+    """An answer, and what to do once it was sent."""
+
+    result: Struct
+    do: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the daemon."""
+
+    sessions: Sessions
+    pool: Pool
+    scheduler: Scheduler
+    inference: Inference
+    limits: Limits
+    socket: Path
+    began_s: float  # of the monotonic clock

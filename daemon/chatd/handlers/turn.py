@@ -1,0 +1,47 @@
+"""turn.*: ask, follow, stop, look."""
+
+from collections.abc import Awaitable
+
+from chat_rpc import errors, methods, wire
+from chatd.chats import Session, Turn
+from chatd.handlers.context import Context, Peer, Then
+
+
+def start(
+    context: Context, peer: Peer, params: methods.TurnStart
+) -> Then | Awaitable[methods.Started]:
+    session = context.sessions.of(peer.uid)
+    turn, replayed = context.inference.start(session, params)
+    if params.wait:
+        return _whole(context, session, turn, replayed=replayed)
+    started = methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed)
+    return Then(started, lambda: session.follow(turn, peer, after=0))
+
+
+def attach(context: Context, peer: Peer, params: methods.TurnAttach) -> Then:
+    session = context.sessions.of(peer.uid)
+    turn = session.turn(params.turn)
+    attached = methods.Attached(turn.id, turn.state, turn.seq)
+    return Then(attached, lambda: session.follow(turn, peer, after=params.after))
+
+
+def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.CancelResult:
+    turn = context.sessions.of(peer.uid).turn(params.turn)
+    return methods.CancelResult(context.inference.cancel(turn))
+
+
+def get(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.Turn:
+    session = context.sessions.of(peer.uid)
+    return session.view(session.turn(params.turn))
+
+
+async def _whole(
+    context: Context, session: Session, turn: Turn, *, replayed: bool
+) -> methods.Started:
+    await context.inference.wait(turn)
+    view = session.view(turn)
+    if view.ending is not None and (failure := view.ending.error):
+        error = errors.from_fault(wire.Fault(failure.code, failure.message))
+        error.turn = turn.id
+        raise error
+    return methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed, reply=view)

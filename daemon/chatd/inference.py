@@ -1,0 +1,217 @@
+"""Turns at work: a model is asked, and its reply is journaled as it comes."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Literal
+
+from chat_rpc import errors, methods
+from chat_rpc.methods import Ending, Failure, Timings, Usage
+from chatd.backends import demo
+from chatd.backends.pieces import Finish, Piece, Text, Thought
+from chatd.backends.pool import Choice, Pool, plain_name
+from chatd.boundary import boundary
+from chatd.chats import Session, Turn, digest_of, interrupted
+from chatd.config import Limits
+from chatd.scheduler import Scheduler
+from chatd.verifier import basic
+
+log = logging.getLogger(__name__)
+
+
+class Inference:
+    """Runs turns, each in a task of its own."""
+
+    def __init__(self, pool: Pool, scheduler: Scheduler, limits: Limits, tasks: asyncio.TaskGroup):
+        self._pool = pool
+        self._scheduler = scheduler
+        self._limits = limits
+        self._tasks = tasks
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+
+    def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
+        """Return the turn for this key, and whether it was there already."""
+        if not params.prompt.strip() and not params.data.strip():
+            raise errors.InvalidParams("the prompt is empty")
+        digest = digest_of(params)
+        if turn := session.by_key(params.key, digest):
+            return turn, True
+        if self._stopping:
+            raise errors.Draining("chatd is stopping")
+        turn = session.begin(params, digest)
+        self._running[turn.id] = self._tasks.create_task(self._run(session, turn))
+        return turn, False
+
+    async def wait(self, turn: Turn) -> None:
+        """Return when the turn has ended."""
+        if task := self._running.get(turn.id):
+            await asyncio.wait([task])
+
+    def cancel(self, turn: Turn) -> bool:
+        """Stop the turn; False if it had ended."""
+        task = self._running.get(turn.id)
+        if task is None:
+            return False
+        # soon, not now: a task that is cancelled before its first step never runs, nor its end
+        asyncio.get_running_loop().call_soon(task.cancel)
+        return True
+
+    async def stop(self) -> None:
+        """Let running turns go on for a little, then interrupt them."""
+        self._stopping = True
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=self._limits.stop_s)
+        while self._running:
+            tasks = list(self._running.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _run(self, session: Session, turn: Turn) -> None:
+        work = Attempt(session, turn, self._limits)
+        try:
+            with boundary(log, f"turn {turn.id}"):
+                ending = await self._attempt(work)
+        except errors.RpcError as exc:
+            state: Literal["failed", "cancelled"] = "failed"
+            ending = work.ending(state, Failure(exc.code, exc.kind, exc.message))
+        except asyncio.CancelledError:
+            if self._stopping:
+                ending = interrupted("chatd was stopped during the reply")
+            else:
+                kind = errors.Cancelled
+                ending = work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))
+        finally:
+            del self._running[turn.id]
+        work.flush()
+        session.end(turn, ending)
+        log.info("turn %s of uid %d: %s", turn.id, session.uid, ending.state)
+
+    async def _attempt(self, work: "Attempt") -> Ending:
+        turn, session = work.turn, work.session
+        choice = await self._pool.choose(session.uid, turn.asked)
+        if choice.is_demo:
+            view = session.view(turn)
+            demo.refuse_unfit(view.prompt, view.data, view.system, len(session.messages(turn)) - 1)
+        url, slots = choice.server.url, choice.server.slots
+        async with self._scheduler.slot(url, slots, work.tell_place):
+            work.begin(choice)
+            if choice.is_demo:
+                async with self._pool.engine.running():
+                    await work.ask(demo.OPTIONS)
+            else:
+                await work.ask({})
+        work.check()
+        return work.ending("done", None)
+
+
+class Attempt:
+    """One try of a model at a turn."""
+
+    def __init__(self, session: Session, turn: Turn, limits: Limits):
+        self.session = session
+        self.turn = turn
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._timings = Timings()
+        self._choice: Choice | None = None
+        self._finish: Finish | None = None
+        self._text: list[str] = []  # all of it, while it is held or checked
+        self._unsent: list[str] = []
+        self._failure: errors.RpcError | None = None
+
+    def tell_place(self, place: int) -> None:
+        self.session.add_event(self.turn, "queued", place=place)
+
+    def begin(self, choice: Choice) -> None:
+        self._choice = choice
+        self._timings.queued_ms = self._elapsed_ms()
+        self.session.add_event(
+            self.turn, "attempt", n=1, model=choice.model, backend=choice.server.name
+        )
+
+    async def ask(self, options: Mapping[str, object]) -> None:
+        """Take the whole reply; the demo's is held, any other is passed on as it comes."""
+        assert self._choice is not None  # noqa: S101  # begin() came first
+        messages = self.session.messages(self.turn)
+        reply = self._choice.server.reply(self._choice.model, messages, options)
+        try:
+            async with aclosing(reply), asyncio.timeout(self._limits.first_token_s) as clock:
+                async for piece in reply:
+                    # comments of the server's are no piece: they do not stop the clock
+                    clock.reschedule(self._loop.time() + self._limits.token_s)
+                    self._take(piece)
+        except TimeoutError:
+            raise errors.Stalled(f"{self._choice.server.name} sent no more tokens") from None
+
+    def check(self) -> None:
+        """Raise unless the reply is a good one; then a held one is passed on."""
+        assert self._finish is not None  # noqa: S101  # ask() raises otherwise
+        text = "".join(self._text)
+        if self._is_demo and demo.DECLINE in text:
+            raise demo.declined("the built-in demo does not know that")
+        basic.check(text, self._finish.reason)
+        if self._is_demo:
+            self.session.add_text(self.turn, text)
+
+    def ending(self, state: methods.State, error: Failure | None) -> Ending:
+        self._timings.total_ms = self._elapsed_ms()
+        finish, choice = self._finish, self._choice
+        asked = choice.model if choice else None
+        served = finish.model if finish and finish.model else asked
+        return Ending(
+            state=state,
+            finish=finish.reason if finish else None,
+            model=asked if self._is_demo else served,
+            backend=choice.server.name if choice else None,
+            demo=self._is_demo,
+            mismatch=not self._is_demo and _differ(asked, served),
+            usage=finish.usage or Usage() if finish else None,
+            timings=self._timings,
+            error=error,
+        )
+
+    def flush(self) -> None:
+        """Pass on what has come: all that was in the buffer together is one event."""
+        if self._unsent:
+            text, self._unsent = "".join(self._unsent), []
+            self.session.add_text(self.turn, text)
+
+    @property
+    def _is_demo(self) -> bool:
+        return self._choice is not None and self._choice.is_demo
+
+    def _take(self, piece: Piece) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if not self._timings.first_ms:
+            self._timings.first_ms = self._elapsed_ms()
+        match piece:
+            case Text():
+                self._text.append(piece.text)
+                if not self._is_demo:
+                    if not self._unsent:
+                        self._loop.call_soon(self._flush_soon)
+                    self._unsent.append(piece.text)
+            case Thought():
+                self.flush()
+                self.session.add_event(self.turn, "think", text=piece.text)
+            case Finish():
+                self._finish = piece
+                self.flush()
+
+    def _flush_soon(self) -> None:
+        try:
+            self.flush()
+        except errors.RpcError as exc:  # the store is full: the next piece raises it in its task
+            self._failure = exc
+
+    def _elapsed_ms(self) -> int:
+        return round((self._loop.time() - self._began) * 1000)
+
+
+def _differ(asked: str | None, served: str | None) -> bool:
+    return asked is not None and served is not None and plain_name(asked) != plain_name(served)

@@ -1,0 +1,67 @@
+"""Logging, configured in one place: ids, sizes and times, and never the text of an exception."""
+
+import logging
+import logging.config
+import os
+import traceback
+from types import TracebackType
+
+from chatd.config import Logging
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+SILENCED = ("openai", "httpx2", "httpcore2", "asyncio")
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class TextFreeFormatter(logging.Formatter):
+    """Prints where an exception came from and its type, but not its message.
+
+    str() of a KeyError, an OSError or a validation error may hold what a user typed.
+    """
+
+    def formatException(self, ei: ExcInfo) -> str:  # logging's own name
+        lines: list[str] = []
+        exc = ei[1]
+        while exc is not None:
+            lines.extend(traceback.format_tb(exc.__traceback__))
+            lines.append(f"{type(exc).__module__}.{type(exc).__qualname__}\n")
+            exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+            if exc is not None:
+                lines.append("which came after:\n")
+        return "Traceback, its messages left out:\n" + "".join(lines).rstrip()
+
+
+def configure(settings: Logging) -> None:
+    """Send chatd's logs to stderr and, when configured, to a rotating file.
+
+    Calling it again replaces what an earlier call did, so that no line is ever printed twice.
+    """
+    os.environ.pop("OPENAI_LOG", None)  # it would print whole requests
+    handlers: dict[str, dict[str, object]] = {
+        "console": {"class": "logging.StreamHandler", "formatter": "plain"}
+    }
+    if settings.file is not None:
+        handlers["file"] = {
+            "class": "logging.handlers.RotatingFileHandler",
+            "formatter": "plain",
+            "filename": os.fspath(settings.file),
+            "maxBytes": settings.file_bytes,
+            "backupCount": settings.file_backups,
+            "encoding": "utf-8",
+        }
+    loggers: dict[str, dict[str, object]] = {
+        name: {"level": "WARNING", "propagate": True} for name in SILENCED
+    }
+    loggers["chatd"] = {"level": settings.level}
+    loggers |= {name: {"level": level} for name, level in settings.levels.items()}
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": {"()": TextFreeFormatter, "format": FORMAT}},
+            "handlers": handlers,
+            "root": {"level": "WARNING", "handlers": list(handlers)},
+            "loggers": loggers,
+        }
+    )
