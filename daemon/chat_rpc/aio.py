@@ -103,12 +103,11 @@ async def connect(path: Path) -> AsyncIterator[Client]:
     except OSError as exc:
         raise errors.NotRunning(f"{path}: {exc.strerror or exc}") from exc
     client = Client(reader, writer)
+    # no TaskGroup: it would wrap the caller's own exceptions into a group
+    reading = asyncio.create_task(client._read())
     try:
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(client._read())
-            try:
-                yield client
-            finally:
-                reading.cancel()
+        yield client
     finally:
+        reading.cancel()
+        await asyncio.wait([reading])
         writer.close()

@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -68,6 +68,12 @@ class Client:
 
     def close(self) -> None:
         self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _keep(self, message: wire.Message) -> None:
         if message.method in ("turn.delta", "turn.event", "turn.end"):

@@ -220,9 +220,9 @@ class NotRunning(RpcError):
     code, kind, exit, retryable = 0, "chatd is not running", 79, True
 
 
-def table() -> Iterator[type[RpcError]]:
-    """Yield every error that may cross the wire, by code."""
-    yield from sorted(_descendants(RpcError), key=lambda error: (error.code > 0, abs(error.code)))
+def table() -> list[type[RpcError]]:
+    """Return every error that may cross the wire, by code."""
+    return sorted(_descendants(RpcError), key=lambda error: (error.code > 0, abs(error.code)))
 
 
 def from_fault(fault: Fault) -> RpcError:

@@ -42,6 +42,16 @@ decode_message = msgspec.json.Decoder(Message).decode
 encode = msgspec.json.Encoder().encode
 
 
+def is_json(line: bytes) -> bool:
+    """Say whether a line is JSON at all; nothing is made of it."""
+    try:
+        msgspec.json.decode(line, type=Raw)
+        line.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def request(id_: int, method: str, params: object) -> bytes:
     return b'{"jsonrpc":"2.0","id":%d,"method":%b,"params":%b}\n' % (
         id_,

@@ -79,8 +79,9 @@ async def serve(
             server = Server(listener, Dispatcher(HANDLERS, context, tasks), limits, tasks)
             server.start()
             log.info("chatd %s serves at %s", __version__, where.socket)
+            inode = os.stat(where.socket).st_ino
+            watch = tasks.create_task(_watch(where.socket, inode, stop))
             _tell_ready(ready_fd)
-            watch = tasks.create_task(_watch(where.socket, stop))
             await asyncio.to_thread(import_module, "chatd.backends.server")
             await stop.wait()
             log.info("stopping")
@@ -92,9 +93,8 @@ async def serve(
     log.info("stopped")
 
 
-async def _watch(socket: Path, stop: asyncio.Event) -> None:
+async def _watch(socket: Path, inode: int, stop: asyncio.Event) -> None:
     """Stop when the socket is gone or another's: nobody can reach this daemon any more."""
-    inode = os.stat(socket).st_ino
     while True:
         await asyncio.sleep(LOOK_S)
         try:

@@ -103,9 +103,9 @@ class Dispatcher:
 def _decode(line: bytes) -> wire.Request:
     try:
         return wire.decode_request(line)
-    except msgspec.ValidationError:
-        raise errors.InvalidRequest("the line is no JSON-RPC 2.0 request") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if wire.is_json(line):
+            raise errors.InvalidRequest("the line is no JSON-RPC 2.0 request") from None
         raise errors.ParseError("the line is not JSON in UTF-8") from None
 
 

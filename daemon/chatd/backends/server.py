@@ -41,7 +41,7 @@ class _Chunk(Struct):
     choices: list[_Choice] = []
     model: str | None = None
     usage: Usage | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
 
 
 class _Model(Struct):

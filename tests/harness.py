@@ -1,0 +1,221 @@
+"""Real processes for the tests: chatd, model servers and `chat`, and what must be left of them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.request import urlopen
+
+from chat_rpc.client import Client
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+CHAT = str(BIN / "chat")
+DEADLINE_S = 30.0
+TROUBLE = re.compile(r"Traceback|\bERROR\b|ResourceWarning|never awaited|never retrieved")
+
+
+def wait_for(holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
+    """Return when `holds()`; for states of other processes, which nothing here can await."""
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, f"{what}: not within {timeout_s:g} s"
+        time.sleep(0.01)
+
+
+def ram_directory() -> Path:
+    """Return a new private directory on a tmpfs."""
+    return Path(tempfile.mkdtemp(prefix="chatd-test-", dir="/dev/shm"))
+
+
+@dataclass
+class Daemon:
+    """A chatd of its own.  `stop` demands a clean end; `kill` and `start` make another life of it."""
+
+    home: Path
+    config: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    wrapper: Sequence[str] = ()
+    expected_trouble: str | None = None  # a pattern of log lines that the test provokes
+
+    def __post_init__(self) -> None:
+        self.socket = self.home / "chatd.sock"
+        self.store = self.home / "tmpfs"
+        self.log = self.home / "chatd.log"
+        self.store.mkdir(mode=0o700, exist_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Daemon":
+        config = self.home / "chatd.toml"
+        config.write_text(self.config)
+        reading, writing = os.pipe()
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *self.wrapper, sys.executable, "-W", "default::ResourceWarning", "-m", "chatd",
+                    "--socket", str(self.socket), "--store", str(self.store),
+                    "--config", str(config), "--ready-fd", str(writing),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[writing],
+                env={**os.environ, **self.environment},
+                cwd="/",
+            )  # fmt: skip
+        os.close(writing)
+        with open(reading, "rb") as ready:
+            assert ready.readline() == b"READY\n", self.log.read_text()
+        self._descriptors = self._client_sockets()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The daemon's own, below a wrapper such as strace."""
+        assert self._process is not None
+        if not self.wrapper:
+            return self._process.pid
+        return children_of(self._process.pid)[0]
+
+    def client(self) -> Client:
+        return Client(self.socket)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.wait(DEADLINE_S)
+        self._process = None
+
+    def stop(self) -> None:
+        """End it and demand: exit 0, no trouble in its log, no child, no connection left over."""
+        if self._process is None:
+            return
+        try:
+            wait_for(
+                lambda: self._client_sockets() <= self._descriptors, "connections that are closed"
+            )
+            children = children_of(self.pid)
+            os.kill(self.pid, signal.SIGTERM)
+            status = self._process.wait(DEADLINE_S)
+        finally:
+            self._process.kill()
+            self._process = None
+        log = self.log.read_text()
+        assert status == 0, f"chatd ended with {status}:\n{log}"
+        wait_for(lambda: not any(map(is_alive, children)), "chatd's children end with it")
+        for line in log.splitlines():
+            expected = self.expected_trouble and re.search(self.expected_trouble, line)
+            assert expected or not TROUBLE.search(line), f"trouble in the log:\n{log}"
+
+    def _client_sockets(self) -> int:
+        """Count the Unix sockets that it has open: the listener, the loop's own, its clients."""
+        with open(f"/proc/{self.pid}/net/unix", encoding="utf-8") as table:
+            unix = {line.split()[6] for line in table if line.split()[6].isdigit()}
+        links = (readlink(entry) for entry in Path(f"/proc/{self.pid}/fd").iterdir())
+        return sum(link[8:-1] in unix for link in links if link.startswith("socket:["))
+
+
+class ModelServer:
+    """One of tests/fakes as a process; it ends with the test, for its stdin closes."""
+
+    def __init__(self, module: str, *arguments: str, wrapper: Sequence[str] = ()):
+        self._process = subprocess.Popen(
+            [*wrapper, sys.executable, "-m", f"tests.fakes.{module}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert self._process.stdout is not None
+        ready = self._process.stdout.readline().split()
+        assert ready[:1] == [b"READY"], ready
+        self.port = int(ready[1])
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def counts(self, **wanted: int) -> dict[str, int | list[str]]:
+        """Return what the server has seen; with `open_streams=0` and the like, once it is so."""
+        query = "&".join(f"{name}={value}" for name, value in wanted.items())
+        with urlopen(f"http://127.0.0.1:{self.port}/_counts?{query}", timeout=DEADLINE_S) as got:
+            counts: dict[str, int | list[str]] = json.load(got)
+            return counts
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(DEADLINE_S)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left."""
+
+    status: int
+    out: bytes
+    err: str
+
+
+def run(
+    command: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Ran:
+    """Run a command to its end; without `stdin` it reads /dev/null."""
+    done = subprocess.run(
+        list(command),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        timeout=DEADLINE_S * 2,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr.decode())
+
+
+def configured(*servers: tuple[str, ModelServer], extra: str = "") -> str:
+    """Return a chatd.toml that knows these servers and looks for no others."""
+    lines = ["[finding]", "enabled = false", extra]
+    for name, server in servers:
+        lines += ["[[servers]]", f'name = "{name}"', f'url = "{server.url}"', "slots = 64"]
+    return "\n".join(lines) + "\n"
+
+
+def children_of(pid: int) -> list[int]:
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children += map(int, (task / "children").read_text().split())
+    return children
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def readlink(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
