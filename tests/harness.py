@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
 
 from chat_rpc.client import Client
 
@@ -37,7 +36,7 @@ def ram_directory() -> Path:
 
 @dataclass
 class Daemon:
-    """A chatd of its own.  `stop` demands a clean end; `kill` and `start` make another life of it."""
+    """A chatd of its own.  `stop` demands a clean end; `kill`, then `start`: another life."""
 
     home: Path
     config: str = ""
@@ -78,11 +77,11 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """The daemon's own, below a wrapper such as strace."""
+        """The daemon's own; strace has it as a child, and nsenter becomes it."""
         assert self._process is not None
-        if not self.wrapper:
-            return self._process.pid
-        return children_of(self._process.pid)[0]
+        if self.wrapper and self.wrapper[0] == "strace":
+            return children_of(self._process.pid)[0]
+        return self._process.pid
 
     def client(self) -> Client:
         return Client(self.socket)
@@ -126,6 +125,7 @@ class ModelServer:
     """One of tests/fakes as a process; it ends with the test, for its stdin closes."""
 
     def __init__(self, module: str, *arguments: str, wrapper: Sequence[str] = ()):
+        self._wrapper = wrapper
         self._process = subprocess.Popen(
             [*wrapper, sys.executable, "-m", f"tests.fakes.{module}", *arguments],
             stdin=subprocess.PIPE,
@@ -145,9 +145,12 @@ class ModelServer:
     def counts(self, **wanted: int) -> dict[str, int | list[str]]:
         """Return what the server has seen; with `open_streams=0` and the like, once it is so."""
         query = "&".join(f"{name}={value}" for name, value in wanted.items())
-        with urlopen(f"http://127.0.0.1:{self.port}/_counts?{query}", timeout=DEADLINE_S) as got:
-            counts: dict[str, int | list[str]] = json.load(got)
-            return counts
+        url = f"http://127.0.0.1:{self.port}/_counts?{query}"
+        script = f"import urllib.request as r; print(r.urlopen({url!r}).read().decode())"
+        counts: dict[str, int | list[str]] = json.loads(
+            run([*self._wrapper, sys.executable, "-c", script]).out
+        )
+        return counts
 
     def kill(self) -> None:
         self._process.kill()

@@ -29,6 +29,7 @@ class Reader(Protocol):
 
     def deliver(self, turn: str, seq: int, line: bytes) -> bool:
         """Take a notification without waiting; False: this reader takes no more of the turn."""
+        ...
 
 
 class ChatMade(Struct, tag_field="type", tag="chat", omit_defaults=True):

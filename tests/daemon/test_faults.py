@@ -1,14 +1,14 @@
-"""What a model server does wrong is never a good reply: the right error, and what was said is kept."""
+"""What a model server does wrong is never a good reply, and what was said is kept."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from chat_rpc import aio, errors, methods
 from tests.conftest import StartDaemon, StartServer
 from tests.harness import Daemon, ModelServer, configured, ram_directory
+
+from chat_rpc import aio, errors, methods
 
 QUICK = "[limits]\ntoken_s = 0.5\nfirst_token_s = 5\n"
 

@@ -4,9 +4,10 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 
-from chat_rpc import aio, errors, methods
 from tests.conftest import StartDaemon, StartServer
 from tests.harness import Daemon, configured
+
+from chat_rpc import aio, errors, methods
 
 KILLS = 50
 STREAMS = 8
@@ -122,8 +123,7 @@ async def test_a_torn_tail_is_cut_off_and_the_journal_goes_on(
         first = await client.call(methods.START, asked)
     daemon.kill()
     journal = next(daemon.store.glob("session_*/journal/*.ndj"))
-    with open(journal, "ab") as file:
-        file.write(b'deadbeef {"type":"delta","turn":"')
+    journal.write_bytes(journal.read_bytes() + b'deadbeef {"type":"delta","turn":"')
     for key in ("2", "3"):
         daemon.start()
         async with aio.connect(daemon.socket) as client:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from chat_rpc import errors, methods
 from tests.conftest import StartDaemon
 from tests.harness import Daemon, wait_for
+
+from chat_rpc import errors, methods
 
 LIMITS = """
 [finding]

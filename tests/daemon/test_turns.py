@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-
-from chat_rpc import aio, errors, methods
 from tests.conftest import StartDaemon
 from tests.fakes.scripts import hash_reply
 from tests.harness import Daemon, ModelServer
+
+from chat_rpc import aio, errors, methods
+from chat_rpc.client import TurnEvent
 
 
 @pytest.fixture
@@ -43,7 +44,12 @@ async def test_the_reply_is_streamed_and_kept(client: aio.Client, chatd: Daemon)
     assert end.ending.usage is not None
     assert end.ending.usage.completion_tokens == len(text.split())
     kept = await client.call(methods.GET, methods.TurnNamed(turn=started.turn))
-    assert (kept.text, kept.prompt, kept.state, kept.seq) == (text, "What is tmpfs?", "done", end.seq)
+    assert (kept.text, kept.prompt, kept.state, kept.seq) == (
+        text,
+        "What is tmpfs?",
+        "done",
+        end.seq,
+    )
     session = next(chatd.store.glob("session_*"))
     assert (session / "responses" / f"{started.turn}.txt").read_text() == text
     assert (session / "prompts" / f"{started.turn}.txt").read_text() == "What is tmpfs?"
@@ -86,6 +92,7 @@ async def test_attach_tells_the_rest_and_no_more(client: aio.Client, chatd: Daem
     started = await client.call(methods.START, ask("hello"))
     text, end = await whole(client, started.turn)
     async with aio.connect(chatd.socket) as other:
+        rest: list[TurnEvent] = []
         for after in range(end.seq):
             await other.call(methods.ATTACH, methods.TurnAttach(turn=started.turn, after=after))
             rest = [event async for event in other.events(started.turn)]
@@ -163,9 +170,7 @@ async def test_a_chat_goes_on(client: aio.Client) -> None:
     assert chat.title == "one"
 
 
-async def test_the_model_is_shown_the_whole_chat(
-    client: aio.Client, scripted: ModelServer
-) -> None:
+async def test_the_model_is_shown_the_whole_chat(client: aio.Client, scripted: ModelServer) -> None:
     first = await client.call(methods.START, ask("one", key="1", system="Be brief.", wait=True))
     assert len(scripted.counts()["messages_seen"]) == 2  # type: ignore[arg-type]  # a list
     await client.call(methods.START, ask("two", key="2", chat=first.chat, wait=True))

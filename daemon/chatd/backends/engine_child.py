@@ -9,7 +9,8 @@ import ctypes
 import os
 import signal
 import sys
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 OOM_SCORE = "800"  # of 1000: when memory is short this process goes before the daemon
 PR_SET_DUMPABLE = 4
@@ -22,8 +23,7 @@ def main() -> NoReturn:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     os.umask(0o077)
 
-    import xllamacpp
-
+    xllamacpp: Any = import_module("xllamacpp")  # it has no types
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.hostnames = [socket]

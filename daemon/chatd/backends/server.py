@@ -10,7 +10,7 @@ Importing this takes half a second: only the pool does, once, when chatd is up.
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import httpx2
 import msgspec
@@ -21,6 +21,9 @@ from chat_rpc import errors
 from chat_rpc.methods import Usage
 from chatd.backends import http, sse
 from chatd.backends.pieces import Finish, Piece, Text, Thought
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
 
 CONTEXT_CODES = ("exceed_context_size_error", "context_length_exceeded", "ContextWindowExceeded")
 WORD = re.compile(r"[A-Za-z0-9_.-]{1,60}")
@@ -114,10 +117,9 @@ class ModelServer:
         usage: Usage | None = None
         async with (
             self._errors(),
-            self._client.chat.completions.with_streaming_response.create(  # type: ignore[call-overload]
-                # its type of a message is a union of TypedDicts; ours are plain
+            self._client.chat.completions.with_streaming_response.create(
                 model=model,
-                messages=messages,
+                messages=cast("list[ChatCompletionMessageParam]", messages),
                 stream=True,
                 stream_options={"include_usage": True},
                 extra_body=dict(options) or None,
@@ -151,10 +153,9 @@ class ModelServer:
         await self._http.aclose()
 
     async def _takes_chats(self, timeout_s: float) -> bool:
-        """Say whether an empty request, which holds no prompt, is refused as a chat request is."""
-        response = await self._http.post(f"{self.url}/chat/completions", json={}, timeout=timeout_s)
-        kind = response.headers.get("content-type", "")
-        return response.status_code in (400, 422) and kind.startswith("application/json")
+        """Say whether there is a chat endpoint: it is named without a request that it may take."""
+        response = await self._http.get(f"{self.url}/chat/completions", timeout=timeout_s)
+        return response.status_code == 405
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:
