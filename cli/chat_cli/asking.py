@@ -13,8 +13,6 @@ from chat_rpc import errors, methods
 from chat_rpc.client import Client, TurnEvent
 from chat_rpc.wire import Fault
 
-RECONNECT_S = 5.0
-
 Words = Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", show_default=False)]
 Model = Annotated[
     str | None, typer.Option("-m", "--model", metavar="NAME", help="Ask this model (see models).")
@@ -77,15 +75,27 @@ class Asking:
     def run(self, *, may_start: bool) -> None:
         """Ask and print; raises SystemExit unless the reply is a good one."""
         client = link.connect(may_start=may_start, quiet=self._quiet)
-        try:
-            self._start(client)
-            ending = self._follow(client)
-        except (KeyboardInterrupt, output.ClosedPipe):
-            self._cancel(client)
-            raise
+        while True:
+            try:
+                self._begin(client)
+                ending = self._follow(client)
+                break
+            except errors.NotRunning:
+                client = link.connect_again()
+            except (KeyboardInterrupt, output.ClosedPipe):
+                self._cancel(client)
+                raise
         self._finish(client, ending)
 
-    def _start(self, client: Client) -> None:
+    def _begin(self, client: Client) -> None:
+        """Start the turn, or go on with it where the last connection was lost.
+
+        The key makes a second start of one turn harmless.
+        """
+        if self._turn:
+            params = methods.TurnAttach(turn=self._turn, after=self._seq)
+            client.call(methods.ATTACH, params)
+            return
         hello = client.send(methods.HELLO, methods.Nothing())
         start = client.send(methods.START, self._params)
         if not self._quiet:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from chat_rpc import __version__, errors, methods, paths
 from chat_rpc.client import Client
 
 START_TIMEOUT_S = 30.0
+RETRY_S, RETRY_STEP_S = 5.0, 0.05
 
 
 def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
@@ -38,6 +40,18 @@ def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
         if not may_start:
             raise errors.NotRunning("chatd is not running") from exc
     return _start(place.sockets, quiet=quiet)
+
+
+def connect_again() -> Client:
+    """Return a connection to the chatd that comes after the one that was lost; waits for it."""
+    end = time.monotonic() + RETRY_S
+    while True:
+        try:
+            return connect(quiet=True)
+        except errors.NotRunning as exc:
+            if time.monotonic() > end:
+                raise errors.NotRunning(f"chatd ended and did not come back: {exc}") from exc
+            time.sleep(RETRY_STEP_S)  # nothing tells when it comes
 
 
 def warn_of_skew(hello: methods.Hello) -> None:

@@ -12,8 +12,6 @@ from chat_cli.conversations import list_, show
 from chat_cli.knowing import models, status
 from chat_rpc import __version__, errors
 
-INTERRUPTED = 130
-
 HELP = """Ask local models from the shell. Conversations stay in RAM.
 
 \b
@@ -58,9 +56,6 @@ def run(arguments: Sequence[str]) -> int:
     except errors.RpcError as exc:
         output.note(exc.message)
         return exc.exit
-    except KeyboardInterrupt:
-        output.note("interrupted")
-        return INTERRUPTED
     except output.ClosedPipe:
         output.leave_closed_pipe()
 
@@ -75,7 +70,7 @@ def _run(arguments: list[str]) -> int:
         _hint_at_verb(arguments)
         arguments = ["ask", *arguments]
     try:
-        app(arguments, prog_name="chat", standalone_mode=False)
+        status: int | None = app(arguments, prog_name="chat", standalone_mode=False)
     except typer.TyperException as exc:
         output.note(exc.message)
         if first in VERBS and first != "ask" and len(arguments) > 1:
@@ -84,15 +79,13 @@ def _run(arguments: list[str]) -> int:
         else:
             output.note("see: chat --help")
         return exc.exit_code
-    except typer.Abort:
-        return INTERRUPTED
-    return 0
+    return status or 0
 
 
 def _hint_at_verb(arguments: list[str]) -> None:
-    if 1 <= len(arguments) <= 2 and " " not in arguments[0]:
+    if len(arguments) == 1 or (arguments[1:2] and arguments[1].startswith("-")):
         for verb in VERBS:
-            if arguments[0] != verb and _is_near(arguments[0], verb):
+            if _is_near(arguments[0], verb):
                 output.note(f"asked the model; the command is: chat {verb}")
 
 

@@ -57,7 +57,7 @@ def test_a_traceback_tells_where_and_not_what(capsys: pytest.CaptureFixture[str]
     logs.configure(Logging())
     try:
         try:
-            {}["my secret prompt"]
+            dict[str, str]()["my secret prompt"]
         except KeyError as exc:
             raise ValueError("my secret reply") from exc
     except ValueError:

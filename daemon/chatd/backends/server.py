@@ -134,7 +134,7 @@ class ModelServer:
                     if data == b"[DONE]":
                         continue
                     chunk = _decode_chunk(data)
-                    if chunk.error is not None:
+                    if chunk.error:
                         raise errors.ServerError(f"{self.name} reported an error in mid-reply")
                     served = chunk.model or served
                     usage = chunk.usage or usage
