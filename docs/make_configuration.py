@@ -40,11 +40,12 @@ line in it and the setting. It does not show the value, for that may be a secret
 ```
 """
 
-TOP = """\
-## At the top of the file
+TABLES = """\
+## Tables
 
-These stand before the first section. `--store` on the command line goes before `store`, whose
-default is `/mnt/ai_tmpfs` for the system's chatd, and `tmpfs` beside the socket for a user's own.
+A setting stands in the table that its section below is named after; `[[servers]]` may be there many
+times. `--store` on the command line goes before `store.path`, whose default is `/mnt/ai_tmpfs` for
+the system's chatd, and `tmpfs` beside the socket for a user's own.
 """
 
 EXAMPLE = """\
@@ -69,6 +70,9 @@ enabled = false   # no demo model
 [limits]
 first_token_s = 900   # a large model may have to be loaded first
 
+[store]
+chat_lifetime_s = 604800   # a week
+
 [logging]
 level = "WARNING"
 levels = { "chatd.backends" = "DEBUG" }
@@ -90,8 +94,7 @@ NAMES: dict[object, str] = {
 def main() -> None:
     parts = [INTRODUCTION.replace("{mistake}", explained(MISTAKE)), "## Example\n"]
     parts.append(f"```toml\n{EXAMPLE}```\n")
-    parts += [TOP, fields_table(config.Config)]
-    parts += sections()
+    parts += [TABLES, *sections()]
     publish("configuration.md", "\n".join(parts))
 
 
@@ -123,9 +126,8 @@ def section_in(annotation: Any) -> type[BaseModel] | None:  # Any: whatever stan
 def fields_table(section: type[BaseModel]) -> str:
     rows = []
     for name, field in section.model_fields.items():
-        if section_in(field.annotation) is None or get_origin(field.annotation) is list:
-            kind = ", ".join([type_name(field.annotation), *bounds(field)])
-            rows.append((f"`{name}`", kind, default_of(name, field), field.description or ""))
+        kind = ", ".join([type_name(field.annotation), *bounds(field)])
+        rows.append((f"`{name}`", kind, default_of(name, field), field.description or ""))
     return table(("setting", "type", "default", "meaning"), rows) + "\n"
 
 
@@ -136,9 +138,7 @@ def type_name(annotation: Any) -> str:  # Any: whatever stands in a model
     if origin in (UnionType, Union):
         return " or ".join(type_name(part) for part in arguments if part is not NoneType)
     if origin is list:
-        section = section_in(annotation)
-        inner = "tables" if section else f"{type_name(arguments[0])}s"
-        return f"array of {inner}"
+        return f"array of {type_name(arguments[0])}s"
     if origin is dict:
         return f"table, each value: {type_name(arguments[1])}"
     return NAMES[annotation]
@@ -157,7 +157,7 @@ def default_of(name: str, field: FieldInfo) -> str:
         return "required"
     if field.default is None:
         return "none"
-    if name.endswith("_bytes"):
+    if name.endswith("bytes"):
         return size(field.default)
     return f"`{toml_of(field.default)}`"
 

@@ -26,12 +26,18 @@ path; where it may be is in [design.md](design.md#where-things-are).
 - Parameters are an object. One that the method does not know is an error, and so are parameters by
   position. Where none is required, `params` may be left out.
 - Results are objects. Fields may be added to them: ignore those that you do not know.
-- A request without an `id` is done and not answered. Batches (arrays of requests) are not taken.
+- A request without an `id` is done and not answered.
+- A line may be a batch: an array of requests, as many at most as may be unanswered. Its answers
+  come as one array, when the last of them is there, in the order in which they were ready. What is
+  told of its turns may come before.
 - Who calls is what the kernel says of the connection (`SO_PEERCRED`). Whatever a method gives or
-  does is this user's own: what belongs to another does not exist.
-- Requests of one connection are answered in order, but for `turn.start` with `wait`, `model.list`
-  and `model.probe`: these are answered when they are done.
-- Units are part of the names: `_ms`, `_s`, `_bytes`. `created` and `used` are Unix time in seconds.
+  does is this user's own: what belongs to another does not exist. `admin.*` is for root and the
+  group chatd-admin, and counts what all users have.
+- Requests of one connection are answered in order, but for `turn.start` with `wait`, `model.list`,
+  `model.probe` and `chat.wipe`: these are answered when they are done.
+- Units are part of the names: `_ms`, `_s`, `_bytes`. `created`, `used` and `ends` are Unix time in
+  seconds.
+- `rpc.discover` gives all this to a program, as [OpenRPC](https://open-rpc.org).
 
 ## Try it
 
@@ -53,19 +59,20 @@ In a script, a question and its whole answer:
 
 ```sh
 echo '{wait}' |
-    nc -U "$socket" | head -n 1
+    nc -N -U "$socket"
 ```
 
 and the answer as it comes:
 
 ```sh
 echo '{start}' |
-    nc -U "$socket" | sed '/"turn.end"/q'
+    nc -N -U "$socket"
 ```
 
-A client that closes its sending side is gone, as far as chatd can tell, and is sent nothing more.
-`nc -N` and `socat` do that when their input ends, so a pipe into them is good for quick methods
-only; with `shut-none` after the address, socat does not.
+`-N` closes the sending side when the input ends. chatd then answers what was asked, tells the turns
+that are followed to their ends, and closes. To watch chats does not keep such a connection open.
+`socat` closes its sending side too, but waits only half a second for what comes: give it a `-t`, as
+in `socat -t 600 - "UNIX-CONNECT:$socket"`.
 
 ## Following a turn
 
@@ -77,14 +84,37 @@ only; with `shut-none` after the address, socat does not.
 
 - `seq` counts the events of a turn from 1 without a gap. Each is in the journal before it is sent.
 - A lost connection stops nothing. `turn.attach` with the last `seq` that came sends the rest, over
-  any connection of the same user, also when chatd was killed and started again meanwhile. A turn
-  that was running when chatd ended is `interrupted`.
+  any connection of the same user, also when chatd was killed and started again meanwhile.
+- A turn that had not ended when chatd did is asked again by the next one. A new `attempt` voids all
+  deltas before it: the reply is what comes after the last. A chat that turns out to be too long
+  for the model is a new attempt as well. A turn that chatd's end found in its tenth attempt
+  or a later one is `interrupted`.
 - `key` makes a second `turn.start` harmless. The same request with the same key of the same user is
   the same turn, told from its beginning; another request with it is an error. A key is kept as long
   as its turn.
+- So to ask through restarts: connect, `turn.start`, and when the connection is lost or error 1006
+  comes, connect and send the same again, or `turn.attach`. `chat_rpc.client.ask` does it.
 - A connection that reads too slowly is sent `stream.lagged` and nothing more of that turn. It may
   attach again.
-- Fields of `turn.event` that are null are left out. Those inside `ending` are not.
+- Fields of `turn.event` and `chat.event` that are null are left out. Those inside `ending` are not.
+
+## When chatd stops
+
+At SIGTERM, SIGINT and `admin.drain`, chatd shuts the receiving side of each connection: what it has
+got by then is answered, and the client's next write fails, so that nobody takes for asked what
+nobody has read. A connection that has not spoken yet has half a second for it. New turns are
+refused with 1006, running ones go on for `limits.stop_s`, and a `turn.start` with `wait` that is
+not done then gets 1006. The turn is the next chatd's.
+
+## How long a chat lives
+
+A chat is destroyed `store.chat_lifetime_s` after its last use, which is 24 hours unless
+[chatd.toml](configuration.md#store) says otherwise; `chat.keep` sets it for one chat. A turn that
+begins is a use, and so are `chat.keep` and `chat.undelete`. `ends` tells when. The clock is the
+machine's time since its start, so to set the date changes nothing. `chat.delete` stops the chat's
+turns and hides it; an hour later it is destroyed. `chat.wipe` does that at once. To destroy is to
+overwrite and to remove all that chatd has of it; its turns and keys are unknown then. A chat with a
+turn that has not ended lives on until it has.
 
 ## What one connection may do
 
@@ -105,7 +135,7 @@ ERRORS = """\
 | field of `data` | type | meaning |
 | --- | --- | --- |
 | `kind` | string | the code in words |
-| `retryable` | boolean | the same may work later; when there was a turn, under a new `key` |
+| `retryable` | boolean | may work later: under a new `key` if a turn has failed, but for 1006 |
 | `retry_after_ms` | integer | after which time; only where chatd knows |
 | `turn` | string | the turn that failed; only where there is one |
 
@@ -292,17 +322,20 @@ def type_name(kind: inspect.Type) -> str:
         case inspect.StrType(pattern=str(pattern)):
             plain_pattern = pattern.removeprefix(r"\A").removesuffix(r"\Z")
             return f"string, `{plain_pattern}`"
-        case inspect.StrType(min_length=int(low), max_length=int(high)):
-            return f"string of {low} to {high} characters"
+        case inspect.StrType(min_length=low, max_length=int(high)):
+            return f"string of {low or 0} to {high} characters"
         case inspect.IntType(ge=int(low), le=int(high)):
             return f"integer, {low} to {high}"
+        case inspect.FloatType(ge=int(low), le=int(high)):
+            return f"number, {low} to {high}"
         case inspect.LiteralType():
             return ", ".join(f"`{json_of(value)}`" for value in kind.values)
         case inspect.UnionType():
             return " or ".join(type_name(part) for part in kind.types)
         case inspect.ListType():
             inner = type_name(kind.item_type)
-            return f"array of {inner}s" if inner.isalpha() else f"array of {inner}"
+            limit = "" if kind.max_length is None else f", {kind.max_length} at most"
+            return (f"array of {inner}s" if inner.isalpha() else f"array of {inner}") + limit
         case inspect.StructType():
             return link(kind.cls)
     try:
@@ -317,6 +350,7 @@ NAMES: Mapping[type[inspect.Type], str] = {
     inspect.FloatType: "number",
     inspect.BoolType: "boolean",
     inspect.NoneType: "null",
+    inspect.DictType: "object",
 }
 
 

@@ -31,7 +31,7 @@ def wrapped(text: str) -> str:
 
 def size(size_bytes: int) -> str:
     """Return a number of bytes, and in brackets what it is when that is a round one."""
-    for unit, name in ((2**20, "MiB"), (10**6, "MB"), (2**10, "KiB")):
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (10**6, "MB"), (2**10, "KiB")):
         if size_bytes >= unit and size_bytes % unit == 0:
             return f"{size_bytes} ({size_bytes // unit} {name})"
     return str(size_bytes)

@@ -114,9 +114,10 @@ class Daemon:
             assert expected or not TROUBLE.search(line), f"trouble in the log:\n{log}"
 
     def _client_sockets(self) -> int:
-        """Count the Unix sockets that it has open: the listener, the loop's own, its clients."""
+        """Count the sockets that it has open at its path: the listener and its clients."""
         with open(f"/proc/{self.pid}/net/unix", encoding="utf-8") as table:
-            unix = {line.split()[6] for line in table if line.split()[6].isdigit()}
+            rows = [line.split() for line in table]
+        unix = {row[6] for row in rows if len(row) > 7 and row[7].startswith(str(self.socket))}
         links = (readlink(entry) for entry in Path(f"/proc/{self.pid}/fd").iterdir())
         return sum(link[8:-1] in unix for link in links if link.startswith("socket:["))
 
@@ -134,7 +135,9 @@ class ModelServer:
         )
         assert self._process.stdout is not None
         ready = self._process.stdout.readline().split()
-        assert ready[:1] == [b"READY"], ready
+        if ready[:1] != [b"READY"]:
+            self.kill()
+            raise AssertionError(f"{module} is not ready but said {ready}")
         self.port = int(ready[1])
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
@@ -179,6 +182,7 @@ def run(
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    timeout_s: float = DEADLINE_S * 2,
 ) -> Ran:
     """Run a command to its end; without `stdin` it reads /dev/null."""
     done = subprocess.run(
@@ -188,7 +192,7 @@ def run(
         capture_output=True,
         env={**os.environ, **(env or {})},
         cwd=cwd,
-        timeout=DEADLINE_S * 2,
+        timeout=timeout_s,
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr.decode())

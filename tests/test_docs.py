@@ -13,7 +13,8 @@ import pytest
 from chat_cli import output
 from chat_cli.main import VERBS
 from chat_rpc import errors, methods
-from chatd import config, store
+from chatd import config
+from chatd.store import journal
 from tests.harness import ROOT, run
 
 DOCS = ROOT / "docs"
@@ -128,7 +129,7 @@ def test_the_journal_lines_in_the_design_are_real() -> None:
     page = (DOCS / "design.md").read_bytes()
     lines = re.findall(rb"^[0-9a-f]{8} \{.*\}$", page, re.MULTILINE)
     assert len(lines) > 3
-    assert all(store.is_sound(line) for line in lines)
+    assert all(journal.is_sound(line) for line in lines)
 
 
 def test_the_quick_start_has_one_block_to_ask_and_one_to_test() -> None:

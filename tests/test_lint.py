@@ -21,7 +21,7 @@ SCRIPTS = sorted(
 )
 @pytest.mark.timeout(600)
 def test_python_is_clean(command: list[str]) -> None:
-    ran = run([str(BIN / command[0]), *command[1:]], cwd=ROOT)
+    ran = run([str(BIN / command[0]), *command[1:]], cwd=ROOT, timeout_s=600)
     assert ran.status == 0, ran.out.decode() + ran.err
 
 
@@ -30,7 +30,9 @@ def test_pyright_agrees() -> None:
     python = str(BIN / "python")
     # the node that comes with it, not the system's, and its own copy of pyright's JavaScript
     environment = {"HOME": os.environ.get("CHATD_CACHE_HOME", os.path.expanduser("~"))}
-    ran = run([str(BIN / "pyright"), "--pythonpath", python], cwd=ROOT, env=environment)
+    ran = run(
+        [str(BIN / "pyright"), "--pythonpath", python], cwd=ROOT, env=environment, timeout_s=600
+    )
     assert ran.status == 0, ran.out.decode() + ran.err
 
 

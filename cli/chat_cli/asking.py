@@ -3,15 +3,20 @@
 import os
 import stat
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
 import typer
 
 from chat_cli import link, output
-from chat_rpc import errors, methods
-from chat_rpc.client import Client, TurnEvent
+from chat_rpc import client, errors, methods
 from chat_rpc.wire import Fault
+
+SAYS_OTHER = (
+    "chatd was restarted, and the model now says something else than above; "
+    "its whole reply: chat show (turn {turn})"
+)
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", show_default=False)]
 Model = Annotated[
@@ -68,68 +73,78 @@ class Asking:
         self._params = params
         self._as_json = as_json
         self._quiet = quiet
+        self._may_start = True
+        self._client: client.Client | None = None
         self._turn = ""
-        self._seq = 0
         self._last_char = "\n"
+        self._printed: list[str] = []
+        self._expected = ""  # what was printed of an attempt that is void, and must come again
 
     def run(self, *, may_start: bool) -> None:
         """Ask and print; raises SystemExit unless the reply is a good one."""
-        client = link.connect(may_start=may_start, quiet=self._quiet)
-        while True:
-            try:
-                self._begin(client)
-                ending = self._follow(client)
-                break
-            except errors.NotRunning:
-                client = link.connect_again()
-            except (KeyboardInterrupt, output.ClosedPipe):
-                self._cancel(client)
-                raise
-        self._finish(client, ending)
+        self._may_start = may_start
+        try:
+            for event in client.ask(self._connect, self._params):
+                if isinstance(event, methods.Started):
+                    self._turn = event.turn
+                elif isinstance(event, methods.End):
+                    self._finish(event.ending)
+                else:
+                    self._take(event)
+        except (KeyboardInterrupt, output.CannotWrite, output.ClosedPipe):
+            self._cancel()
+            raise
 
-    def _begin(self, client: Client) -> None:
-        """Start the turn, or go on with it where the last connection was lost.
+    def _connect(self) -> client.Client:
+        is_first = self._client is None
+        self._client = link.connect(may_start=self._may_start, quiet=self._quiet or not is_first)
+        if is_first and not self._quiet:
+            with suppress(errors.NotRunning):  # it is stopping: asking it will tell, and wait
+                link.warn_of_skew(self._client.call(methods.HELLO, methods.Nothing()))
+        return self._client
 
-        The key makes a second start of one turn harmless.
-        """
-        if self._turn:
-            params = methods.TurnAttach(turn=self._turn, after=self._seq)
-            client.call(methods.ATTACH, params)
-            return
-        hello = client.send(methods.HELLO, methods.Nothing())
-        start = client.send(methods.START, self._params)
-        if not self._quiet:
-            link.warn_of_skew(client.receive(methods.HELLO, hello))
-        self._turn = client.receive(methods.START, start).turn
-
-    def _follow(self, client: Client) -> methods.Ending:
-        for event in client.events():
-            if isinstance(event, methods.End):
-                return event.ending
-            self._take(event, may_wait=not client.is_idle())
-        raise AssertionError("events() never ends by itself")
-
-    def _take(self, event: TurnEvent, *, may_wait: bool) -> None:
-        self._seq = event.seq
+    def _take(self, event: methods.Delta | methods.Event) -> None:
         if isinstance(event, methods.Delta):
             if not self._as_json:
-                output.write(event.text, flush=not may_wait)
-                self._last_char = event.text[-1:] or self._last_char
+                self._print(event.text)
+        elif isinstance(event, methods.Event) and event.kind == "attempt":
+            self._expected = "".join(self._printed) + self._expected
+            self._printed.clear()
         elif isinstance(event, methods.Event) and event.kind == "queued" and not self._quiet:
             output.note(f"the model is busy; place {event.place} in the queue")
 
-    def _cancel(self, client: Client) -> None:
-        if self._turn:
+    def _print(self, text: str) -> None:
+        """Print more of the reply; of a new attempt only what is not there already.
+
+        Raises CutOff when the new attempt says something else than what was printed.
+        """
+        if self._expected:
+            same = min(len(text), len(self._expected))
+            if text[:same] != self._expected[:same]:
+                raise errors.CutOff(SAYS_OTHER.format(turn=self._turn))
+            self._printed.append(text[:same])
+            text, self._expected = text[same:], self._expected[same:]
+        if text:
+            output.write(text, flush=self._client is None or self._client.is_idle())
+            self._printed.append(text)
+            self._last_char = text[-1]
+
+    def _cancel(self) -> None:
+        if self._turn and self._client is not None:
             try:
-                client.call(methods.CANCEL, methods.TurnNamed(turn=self._turn))
+                self._client.call(methods.CANCEL, methods.TurnNamed(turn=self._turn))
             except errors.RpcError:
                 pass  # chatd is gone too; there is nothing left to stop
 
-    def _finish(self, client: Client, ending: methods.Ending) -> None:
+    def _finish(self, ending: methods.Ending) -> None:
+        assert self._client is not None  # noqa: S101  # the ending came over it
         if self._as_json:
-            _print_json(_report(client.call(methods.GET, methods.TurnNamed(turn=self._turn))))
+            turn = self._client.call(methods.GET, methods.TurnNamed(turn=self._turn))
+            _print_json(_report(turn))
         elif self._last_char != "\n":
             output.write("\n")
+        if self._expected and ending.state == "done":
+            raise errors.CutOff(SAYS_OTHER.format(turn=self._turn))
         if not self._quiet:
             self._tell(ending)
         if ending.error is not None:

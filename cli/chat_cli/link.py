@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from chat_rpc import __version__, errors, methods, paths
 from chat_rpc.client import Client
 
 START_TIMEOUT_S = 30.0
-RETRY_S, RETRY_STEP_S = 5.0, 0.05
+LOG_BYTES = 2**20  # of the last lives of chatd; its end is shown when it does not come up
 
 
 def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
@@ -42,18 +41,6 @@ def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
     return _start(place.sockets, quiet=quiet)
 
 
-def connect_again() -> Client:
-    """Return a connection to the chatd that comes after the one that was lost; waits for it."""
-    end = time.monotonic() + RETRY_S
-    while True:
-        try:
-            return connect(quiet=True)
-        except errors.NotRunning as exc:
-            if time.monotonic() > end:
-                raise errors.NotRunning(f"chatd ended and did not come back: {exc}") from exc
-            time.sleep(RETRY_STEP_S)  # nothing tells when it comes
-
-
 def warn_of_skew(hello: methods.Hello) -> None:
     """Say so when command and daemon are not of one version."""
     if hello.version != __version__:
@@ -75,18 +62,22 @@ def _first(sockets: tuple[Path, ...]) -> Client:
 
 def _start(sockets: tuple[Path, ...], *, quiet: bool) -> Client:
     """Start the user's own chatd; of many that try at once, one does and the others wait."""
-    runtime = paths.runtimes()[0]
+    runtime = paths.make_runtime()
+    if runtime is None:
+        tried = " or ".join(str(runtime) for runtime in paths.runtimes())
+        raise errors.NotPermitted(
+            f"{tried} must be your own directory, closed to others and on a tmpfs"
+        )
     home = runtime / "chatd"
-    for directory in (runtime, home):
-        directory.mkdir(mode=0o700, exist_ok=True)
-        if not paths.is_private(directory):
-            raise errors.NotPermitted(f"{directory} is not your own directory, closed to others")
+    home.mkdir(mode=0o700, exist_ok=True)
+    if not paths.is_private(home):
+        raise errors.NotPermitted(f"{home} must be your own directory, closed to others")
     with open(home / "start.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(errors.NotRunning):
             return _first(sockets)
         if not quiet:
-            output.note("starting chatd (once; it keeps conversations in RAM until you log out)")
+            output.note("starting chatd, once; it keeps conversations in RAM, never on a disk")
         _spawn(home / "chatd.log")
     return _first(sockets)
 
@@ -97,7 +88,11 @@ def _spawn(log: Path) -> None:
     import subprocess
 
     reading, writing = os.pipe()
-    with open(log, "wb") as errors_to:
+    size = log.stat().st_size if log.exists() else 0
+    with open(log, "ab") as errors_to:
+        if size > LOG_BYTES:
+            errors_to.truncate(0)
+            size = 0
         child = subprocess.Popen(
             [sys.executable, "-I", "-m", "chatd", "--ready-fd", str(writing)],
             stdin=subprocess.DEVNULL,
@@ -116,5 +111,5 @@ def _spawn(log: Path) -> None:
         child.terminate()
     status = child.wait()
     why = f"not ready in {START_TIMEOUT_S:g} s" if timed_out else f"status {status}"
-    said = log.read_text("utf-8", "replace").strip().splitlines()[-5:]
+    said = log.read_bytes()[size:].decode("utf-8", "replace").strip().splitlines()[-5:]
     raise errors.NotRunning("\n".join([f"chatd could not be started ({why})", *said]))

@@ -20,9 +20,10 @@ HELP = """Ask local models from the shell. Conversations stay in RAM.
   chat -m NAME -s "Be brief" ...   choose the model, tell it how to be
   chat -- list my files            words that begin with a command's name
 
-Exit codes: 0 good, 2 usage, 3 failed a check, 4 cut off, 65 bad input, 66 no such
-conversation, 69 no model server, 73 cannot write, 75 busy, 77 not allowed, 79 chatd is not
-running, 130 Ctrl-C, 141 closed pipe.
+Exit codes: 0 good, 1 other, 2 usage, 3 failed a check, 4 cut off, 5 a check could not
+run, 65 bad input, 66 no such conversation, 69 no model server, 70 a bug, 73 cannot write,
+75 busy, 77 not allowed, 78 chatd is too old, 79 chatd is not running, 124 out of time,
+130 Ctrl-C, 141 closed pipe.
 """
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ for _name, _command in VERBS.items():
 
 def main() -> NoReturn:
     output.set_up()
-    sys.exit(run(sys.argv[1:]))
+    output.leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,8 +57,13 @@ def run(arguments: Sequence[str]) -> int:
     except errors.RpcError as exc:
         output.note(exc.message)
         return exc.exit
+    except output.CannotWrite as exc:
+        output.note(str(exc))
+        return output.CANNOT_WRITE
     except output.ClosedPipe:
-        output.leave_closed_pipe()
+        return output.CLOSED_PIPE
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 1
 
 
 def _run(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from chat_rpc import errors, methods, wire
-from chat_rpc.client import TurnEvent
+from chat_rpc.client import TURN_EVENTS, TurnEvent
 
 P = TypeVar("P", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
@@ -28,6 +28,7 @@ class Client:
         self._last_id = 0
         self._waiting: dict[int, asyncio.Future[wire.Message]] = {}
         self._turns: dict[str, asyncio.Queue[TurnEvent | None]] = {}
+        self._chats: asyncio.Queue[methods.ChatEvent | None] = asyncio.Queue()
         self.is_closed = False
 
     async def call(self, method: methods.Method[P, R], params: P) -> R:
@@ -61,6 +62,12 @@ class Client:
                 self._turns.pop(turn, None)
                 return
 
+    async def chat_events(self) -> AsyncIterator[methods.ChatEvent]:
+        """Yield what happens to the chats that are watched; raises NotRunning at the end."""
+        while (event := await self._chats.get()) is not None:
+            yield event
+        raise errors.NotRunning("chatd closed the connection")
+
     def _queue(self, turn: str) -> asyncio.Queue[TurnEvent | None]:
         # unbounded, but its filler is: chatd drops a reader that falls 8 MiB behind
         return self._turns.setdefault(turn, asyncio.Queue())
@@ -82,7 +89,9 @@ class Client:
         elif message.method == "stream.lagged":
             lagged = msgspec.json.decode(message.params, type=methods.Lagged)
             self._queue(lagged.turn).put_nowait(None)
-        elif message.method in methods.NOTIFICATIONS:
+        elif message.method == "chat.event":
+            self._chats.put_nowait(msgspec.json.decode(message.params, type=methods.ChatEvent))
+        elif message.method in TURN_EVENTS:
             event = _decode_event(message.params)
             self._queue(event.turn).put_nowait(event)
 
@@ -93,6 +102,7 @@ class Client:
                 answer.set_exception(errors.NotRunning("chatd closed the connection"))
         for queue in self._turns.values():
             queue.put_nowait(None)
+        self._chats.put_nowait(None)
 
 
 @asynccontextmanager

@@ -3,7 +3,8 @@
 import os
 import socket
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -14,6 +15,9 @@ from chat_rpc import errors, methods, wire
 P = TypeVar("P", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
 TurnEvent = methods.Delta | methods.Event | methods.End
+TURN_EVENTS = ("turn.delta", "turn.event", "turn.end")
+
+RETRY_S, RETRY_STEP_S = 5.0, 0.05
 
 _PEER = struct.Struct("3i")
 _decode_event = msgspec.json.Decoder(TurnEvent).decode
@@ -33,9 +37,11 @@ class Client:
     def send(self, method: methods.Method[P, R], params: P) -> int:
         """Send a call and return its id; `receive` waits for the answer."""
         self._last_id += 1
+        line = wire.request(self._last_id, method.name, params)
         try:
-            self._socket.sendall(wire.request(self._last_id, method.name, params))
+            self._socket.sendall(line)
         except OSError as exc:
+            self._raise_refusal()
             raise self._gone() from exc
         return self._last_id
 
@@ -75,8 +81,18 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _raise_refusal(self) -> None:
+        """Raise what chatd said before it closed: a line that is too long, too many connections."""
+        try:
+            while True:
+                message = self._next_message()
+                if message.id is None and message.error is not None:
+                    raise errors.from_fault(message.error)
+        except errors.NotRunning:
+            pass  # it said nothing
+
     def _keep(self, message: wire.Message) -> None:
-        if message.method in ("turn.delta", "turn.event", "turn.end"):
+        if message.method in TURN_EVENTS:
             self._early.append(_decode_event(message.params))
         elif message.method == "stream.lagged":
             raise self._gone()  # attaching again is the same as after a lost connection
@@ -97,6 +113,47 @@ class Client:
 
     def _gone(self) -> errors.NotRunning:
         return errors.NotRunning(f"chatd at {self.path} closed the connection")
+
+
+def ask(
+    connect: Callable[[], Client], params: methods.TurnStart, *, retry_s: float = RETRY_S
+) -> Iterator[methods.Started | TurnEvent]:
+    """Ask, and yield Started and then the turn's events, the last of which is its End.
+
+    A connection that is lost, refused or too slow is made anew with `connect`, for `retry_s` before
+    it raises: the key makes a second start harmless, and `attach` goes on after the last event.
+    """
+    turn, seq = "", 0
+    client = connect()
+    while True:
+        try:
+            if turn:
+                client.call(methods.ATTACH, methods.TurnAttach(turn=turn, after=seq))
+            else:
+                started = client.call(methods.START, params)
+                turn = started.turn
+                yield started
+            for event in client.events():
+                if event.turn == turn and event.seq > seq:
+                    seq = event.seq
+                    yield event
+                    if isinstance(event, methods.End):
+                        return
+        except (errors.NotRunning, errors.Draining):
+            client.close()
+            client = patiently(connect, retry_s)
+
+
+def patiently(connect: Callable[[], Client], retry_s: float = RETRY_S) -> Client:
+    """Connect, and where no chatd is there wait for the one that comes next."""
+    end = time.monotonic() + retry_s
+    while True:
+        try:
+            return connect()
+        except errors.NotRunning as exc:
+            if time.monotonic() > end:
+                raise errors.NotRunning(f"chatd ended and did not come back: {exc}") from exc
+            time.sleep(RETRY_STEP_S)  # nothing tells when it comes
 
 
 def _connect(path: Path, timeout_s: float | None) -> socket.socket:

@@ -197,7 +197,7 @@ class Cancelled(RpcError):
 
 
 class StoreCorrupt(RpcError):
-    """The turn's record is damaged and was set aside."""
+    """The turn's record is damaged; the others are not."""
 
     code, kind, exit = 4003, "store corrupt, turn quarantined", 70
 

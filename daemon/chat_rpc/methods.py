@@ -1,22 +1,84 @@
 """The contract on one page: every method of chatd, what it takes and what it gives.
 
-docs/protocol.md is made from this file and errors.py.  Times are Unix seconds, durations
-milliseconds, sizes bytes.  Results only ever gain fields; clients ignore those they do not know.
+docs/protocol.md is made from this file and errors.py.  Times are Unix seconds; a duration and a
+size have their unit in their name.  Results only ever gain fields, and clients ignore those that
+they do not know.
 """
 
 from typing import Annotated, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from chat_rpc.shapes import (
+    ENDED as ENDED,
+)
+from chat_rpc.shapes import (
+    ChatEvent as ChatEvent,
+)
+from chat_rpc.shapes import (
+    ChatEventKind as ChatEventKind,
+)
+from chat_rpc.shapes import (
+    Delta as Delta,
+)
+from chat_rpc.shapes import (
+    Discovered as Discovered,
+)
+from chat_rpc.shapes import (
+    End as End,
+)
+from chat_rpc.shapes import (
+    Ending as Ending,
+)
+from chat_rpc.shapes import (
+    Event as Event,
+)
+from chat_rpc.shapes import (
+    Failure as Failure,
+)
+from chat_rpc.shapes import (
+    Hello as Hello,
+)
+from chat_rpc.shapes import (
+    Lagged as Lagged,
+)
+from chat_rpc.shapes import (
+    Limits as Limits,
+)
+from chat_rpc.shapes import (
+    Pong as Pong,
+)
+from chat_rpc.shapes import (
+    State as State,
+)
+from chat_rpc.shapes import (
+    Stats as Stats,
+)
+from chat_rpc.shapes import (
+    Status as Status,
+)
+from chat_rpc.shapes import (
+    StoreStatus as StoreStatus,
+)
+from chat_rpc.shapes import (
+    Timings as Timings,
+)
+from chat_rpc.shapes import (
+    Turn as Turn,
+)
+from chat_rpc.shapes import (
+    Usage as Usage,
+)
+from chat_rpc.shapes import (
+    UserStats as UserStats,
+)
+
 P = TypeVar("P", bound=Struct)
 R = TypeVar("R", bound=Struct)
 
 Key = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:-]{1,64}\Z")]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
-State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Priority = Literal["interactive", "normal", "batch"]
-
-ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "interrupted"})
 
 
 class Params(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -25,157 +87,6 @@ class Params(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=Tru
 
 class Nothing(Params):
     """The method takes no parameters."""
-
-
-# -- what several methods give ---------------------------------------------------------------
-
-
-class Usage(Struct):
-    """Tokens as the model server counted them; 0 where it did not."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class Timings(Struct, kw_only=True):
-    """Milliseconds from the start of the turn: to a slot, to the first token, to the end."""
-
-    queued_ms: int = 0
-    first_ms: int = 0
-    total_ms: int = 0
-
-
-class Failure(Struct):
-    """Why a turn is not `done`: a line of the error table, and a sentence for a person."""
-
-    code: int
-    kind: str
-    message: str
-
-
-class Ending(Struct, kw_only=True):
-    """How a turn ended; all but `state` may be empty when it never reached a model."""
-
-    state: State
-    finish: str | None = None  # the model server's own word: stop, length, ...
-    model: str | None = None  # the model that answered, as its server names it
-    backend: str | None = None
-    demo: bool = False
-    mismatch: bool = False  # another model answered than the one that was asked
-    usage: Usage | None = None
-    timings: Timings | None = None
-    error: Failure | None = None
-
-
-class Turn(Struct, kw_only=True):
-    """One prompt and its reply, so far."""
-
-    turn: str
-    chat: str
-    state: State
-    seq: int  # the last event
-    created: float
-    prompt: str
-    data: str = ""
-    system: str | None = None
-    asked: str | None = None  # the model that was asked for
-    text: str = ""
-    ending: Ending | None = None
-
-
-# -- what a turn says while it happens: notifications, and lines of the journal ---------------
-
-
-class Delta(Struct, tag_field="type", tag="delta", omit_defaults=True):
-    """`turn.delta`: more of the reply."""
-
-    turn: str
-    seq: int
-    text: str
-
-
-class Event(Struct, tag_field="type", tag="event", omit_defaults=True, kw_only=True):
-    """`turn.event`: a step.  `queued` has place, `attempt` n, model and backend, `think` text."""
-
-    turn: str
-    seq: int
-    kind: Literal["queued", "attempt", "think", "check", "verify", "refine"]
-    place: int | None = None
-    n: int | None = None
-    model: str | None = None
-    backend: str | None = None
-    text: str | None = None
-
-
-class End(Struct, tag_field="type", tag="end", omit_defaults=True):
-    """`turn.end`: the last word of a turn."""
-
-    turn: str
-    seq: int
-    ending: Ending
-
-
-class Lagged(Struct):
-    """`stream.lagged`: this reader was too slow and hears no more of the turn; attach again."""
-
-    turn: str
-    seq: int
-
-
-# -- system ----------------------------------------------------------------------------------
-
-
-class Limits(Struct, kw_only=True):
-    """What chatd accepts from one connection or one user."""
-
-    line_bytes: int
-    unanswered_requests: int
-    connections_per_user: int
-    connections: int
-    first_line_s: float
-    unread_bytes: int
-
-
-class Hello(Struct, kw_only=True):
-    """Who answers.  `epoch` changes when the RAM store was lost."""
-
-    protocol: int
-    version: str
-    epoch: str
-    features: list[str]
-    limits: Limits
-    uid: int
-
-
-class Pong(Struct):
-    """chatd is alive."""
-
-    pong: bool = True
-
-
-class StoreStatus(Struct, kw_only=True):
-    """The tmpfs below the store."""
-
-    path: str
-    filesystem: str
-    used_bytes: int
-    size_bytes: int
-
-
-class Status(Struct, kw_only=True):
-    """The daemon as this user may see it: counts are the user's own."""
-
-    version: str
-    pid: int
-    uid: int
-    uptime_s: float
-    socket: str
-    store: StoreStatus
-    chats: int
-    turns: int
-    running: int
-    queued: int
-    engine: Literal["stopped", "running", "missing"]
 
 
 # -- turn --------------------------------------------------------------------------------------
@@ -238,7 +149,7 @@ class CancelResult(Struct):
 
 
 class Page(Params):
-    """A list comes newest first, in pages: `next` of one page is `after` of the next call."""
+    """A list comes last used first, in pages: `next` of one page is `after` of the next call."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     after: Id | None = None
@@ -252,6 +163,7 @@ class ChatLine(Struct, kw_only=True):
     turns: int
     created: float
     used: float
+    ends: float  # when it is destroyed, unless it is used before
     state: State  # of its last turn
     model: str | None = None
 
@@ -275,6 +187,103 @@ class Chat(Struct):
     chat: str
     title: str
     turns: list[Turn]
+
+
+class Search(Params):
+    """`words` are looked for as they stand, in prompts and replies, case apart."""
+
+    words: Annotated[str, Meta(min_length=1, max_length=1000)]
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
+
+
+class Found(Struct):
+    """A turn with the words, and what stands around them."""
+
+    chat: str
+    turn: str
+    title: str
+    text: str
+
+
+class SearchResult(Struct):
+    """Newest first."""
+
+    found: list[Found]
+
+
+class Rename(Params):
+    """`chat` is an id or an unambiguous beginning of one."""
+
+    chat: Id
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Keep(Params):
+    """A lifetime in seconds after the last use; a year at most."""
+
+    chat: Id
+    lifetime_s: Annotated[float, Meta(ge=60, le=366 * 86400)]
+
+
+class Changed(Struct):
+    """The chat as it is in the list now."""
+
+    chat: ChatLine
+
+
+class Fork(Params):
+    """Copy the chat up to and with `turn`, or all of it."""
+
+    chat: Id
+    turn: Id | None = None
+
+
+class Said(Struct):
+    """One message of the OpenAI message list."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Export(Struct):
+    """A conversation that can be imported, here or elsewhere."""
+
+    title: str
+    messages: list[Said]
+
+
+class Import(Params):
+    """A conversation from elsewhere; user and assistant take turns."""
+
+    messages: Annotated[list[Said], Meta(max_length=10_000)]
+    title: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Wipe(Params):
+    """One chat, or with `all` every chat of the caller's; either, not both."""
+
+    chat: Id | None = None
+    all: bool = False
+
+
+class Wiped(Struct):
+    """What was destroyed, and what could not be reached."""
+
+    chats: int
+    turns: int
+    not_reached: list[str]
+
+
+class Watch(Params):
+    """One chat, with the events of all its turns; or without, the events of the list."""
+
+    chat: Id | None = None
+
+
+class Watched(Struct):
+    """The state from which the events go on."""
+
+    chat: Chat | None = None
 
 
 # -- model -------------------------------------------------------------------------------------
@@ -333,13 +342,29 @@ CANCEL = Method("turn.cancel", TurnNamed, CancelResult, "Stop a turn and free it
 GET = Method("turn.get", TurnNamed, Turn, "Return a turn with its text so far.")
 CHATS = Method("chat.list", Page, ChatPage, "List conversations, last used first.")
 CHAT = Method("chat.get", ChatNamed, Chat, "Return a whole conversation.")
+SEARCH = Method("chat.search", Search, SearchResult, "Find words in what was said.")
+RENAME = Method("chat.rename", Rename, Changed, "Give a conversation another title.")
+DELETE = Method("chat.delete", ChatNamed, Changed, "Hide a conversation; destroyed in an hour.")
+UNDELETE = Method("chat.undelete", ChatNamed, Changed, "Bring a deleted conversation back.")
+FORK = Method("chat.fork", Fork, Changed, "Copy a conversation, to go on in another way.")
+EXPORT = Method("chat.export", ChatNamed, Export, "Return a conversation as a message list.")
+IMPORT = Method("chat.import", Import, Changed, "Make a conversation of a message list.")
+KEEP = Method("chat.keep", Keep, Changed, "Let a conversation live longer, or shorter.")
+WIPE = Method("chat.wipe", Wipe, Wiped, "Destroy conversations at once, and tell what is left.")
+WATCH = Method("chat.watch", Watch, Watched, "Return what is there, then events as they happen.")
 MODELS = Method("model.list", Nothing, ModelList, "List the models that this user may use.")
 PROBE = Method("model.probe", Nothing, ProbeResult, "Look for model servers now and tell of each.")
+
+STATS = Method("admin.stats", Nothing, Stats, "Count what all users hold.")
+DRAIN = Method("admin.drain", Nothing, Pong, "Stop as at SIGTERM: finish or hand on what runs.")
+DISCOVER = Method("rpc.discover", Nothing, Discovered, "Describe this interface as OpenRPC.")
 
 METHODS: dict[str, Method[Struct, Struct]] = {
     method.name: method  # type: ignore[misc]  # one table of many parameter types
     for method in (
-        HELLO, PING, STATUS, LIMITS, START, ATTACH, CANCEL, GET, CHATS, CHAT, MODELS, PROBE
+        HELLO, PING, STATUS, LIMITS, START, ATTACH, CANCEL, GET, CHATS, CHAT, SEARCH, RENAME,
+        DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, WIPE, WATCH, MODELS, PROBE, STATS, DRAIN,
+        DISCOVER,
     )
 }  # fmt: skip
 
@@ -347,5 +372,6 @@ NOTIFICATIONS: dict[str, type[Struct]] = {
     "turn.delta": Delta,
     "turn.event": Event,
     "turn.end": End,
+    "chat.event": ChatEvent,
     "stream.lagged": Lagged,
 }

@@ -5,6 +5,7 @@ $XDG_RUNTIME_DIR is not read: cron, su and sudo lack it or carry another user's.
 
 import os
 import stat
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,21 @@ class Place(NamedTuple):
     sockets: tuple[Path, ...]
 
 
+class Mount(NamedTuple):
+    """What /proc/self/mountinfo tells of a filesystem."""
+
+    filesystem: str
+    options: frozenset[str]
+
+    @property
+    def is_ram(self) -> bool:
+        return self.filesystem in ("tmpfs", "ramfs")
+
+    @property
+    def never_swaps(self) -> bool:
+        return self.filesystem == "ramfs" or "noswap" in self.options
+
+
 def find() -> Place:
     """Return where this process should look for chatd."""
     if named := os.environ.get("CHATD_SOCKET"):
@@ -46,6 +62,30 @@ def runtimes() -> list[Path]:
     logind = Path(f"/run/user/{uid}")
     fallback = Path(f"/dev/shm/chatd-{uid}")
     return [logind, fallback] if is_private(logind) else [fallback]
+
+
+def make_runtime() -> Path | None:
+    """Return the runtime directory for a new chatd, made if need be; None if none will do."""
+    for runtime in runtimes():
+        with suppress(OSError):
+            runtime.mkdir(mode=0o700)
+        if is_private(runtime) and mount_of(runtime).filesystem == "tmpfs":
+            return runtime
+    return None
+
+
+def mount_of(path: Path) -> Mount:
+    """Return the mount that holds `path`; of several on one place, the last is on top."""
+    device = os.stat(path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    found = Mount("an unknown filesystem", frozenset())
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        for line in mounts:
+            fields, _, rest = line.partition(" - ")
+            if fields.split()[2] == number:
+                filesystem, _, options = rest.split()[:3]
+                found = Mount(filesystem, frozenset(options.split(",")))
+    return found
 
 
 def socket_in(runtime: Path) -> Path:

@@ -16,14 +16,15 @@ import uvloop
 from chat_rpc import __version__, methods
 from chatd import config, logs, place
 from chatd.backends.pool import Pool
-from chatd.chats import Sessions
+from chatd.chats.quota import Quota
+from chatd.chats.sessions import Sessions
 from chatd.dispatch import Dispatcher
 from chatd.handlers import HANDLERS
 from chatd.handlers.context import Context
 from chatd.inference import Inference
 from chatd.scheduler import Scheduler
 from chatd.server import Server, listen
-from chatd.store import Store, StoreError
+from chatd.store.tmpfs import Store, StoreError
 
 log = logging.getLogger("chatd")
 
@@ -41,9 +42,10 @@ def main() -> None:
         where = _place(arguments)
         settings = config.load(where.config)
         logs.configure(settings.logging)
-        if settings.store is not None and arguments.store is None:
-            where = place.Place(where.socket, settings.store, where.config)
-        store = Store(where.store)
+        logs.log_what_ends_us()
+        if settings.store.path is not None and arguments.store is None:
+            where = place.Place(where.socket, settings.store.path, where.config)
+        store = Store(where.store, segment_bytes=settings.store.segment_bytes)
     except config.ConfigError as exc:
         sys.exit(_fail(str(exc), EX_CONFIG))
     except (StoreError, OSError) as exc:
@@ -65,15 +67,19 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     pool = Pool(settings, where.socket.parent)
     scheduler = Scheduler()
+    quota = Quota(store, own_mount=store.is_mount, store_bytes=settings.store.bytes)
+    sessions = Sessions(store, quota, settings.store.chat_lifetime_s)
     async with asyncio.TaskGroup() as tasks:
         context = Context(
-            sessions=Sessions(store),
+            sessions=sessions,
             pool=pool,
             scheduler=scheduler,
             inference=Inference(pool, scheduler, settings.limits, tasks),
             limits=limits,
             socket=where.socket,
             began_s=time.monotonic(),
+            connections=lambda: server.connections,
+            stop=stop.set,
         )
         with listen(where.socket) as listener:
             server = Server(listener, Dispatcher(HANDLERS, context, tasks), limits, tasks)
@@ -81,12 +87,17 @@ async def serve(
             log.info("chatd %s serves at %s", __version__, where.socket)
             inode = os.stat(where.socket).st_ino
             watch = tasks.create_task(_watch(where.socket, inode, stop))
+            house = tasks.create_task(sessions.keep_house())
+            for session, turn in sessions.unfinished():
+                context.inference.resume(session, turn)
             _tell_ready(ready_fd)
             await asyncio.to_thread(import_module, "chatd.backends.server")
             await stop.wait()
             log.info("stopping")
             watch.cancel()
+            house.cancel()
             server.stop_accepting()
+            server.fence()
             await context.inference.stop()
             server.close()
             await pool.close()

@@ -1,19 +1,32 @@
 """The one place where a bug stops: it is logged, and becomes an internal error for the caller."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from chat_rpc import errors
 
 
-@contextmanager
-def boundary(log: logging.Logger, what: str) -> Iterator[None]:
-    """Let RpcError through, and turn every other exception into InternalError."""
-    try:
-        yield
-    except errors.RpcError:
-        raise
-    except Exception as exc:
-        log.exception("%s failed", what)
-        raise errors.InternalError("internal error; chatd's log tells where") from exc
+class boundary:  # used as a word: `with boundary(log, ...)`
+    """Lets RpcError through, and turns every other exception into InternalError.
+
+    A class, for contextlib's way costs a third of a ping.
+    """
+
+    __slots__ = ("_log", "_what")
+
+    def __init__(self, log: logging.Logger, what: str):
+        self._log = log
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exc, Exception) and not isinstance(exc, errors.RpcError):
+            self._log.error("%s failed", self._what, exc_info=exc)
+            raise errors.InternalError("internal error; chatd's log tells where") from exc

@@ -69,6 +69,19 @@ class Limits(Section):
     stop_s: float = Field(default=5, ge=0, description="how long running turns may go on at a stop")
 
 
+class Store(Section):
+    """`[store]`: how much is kept, and how long."""
+
+    path: Path | None = Field(default=None, description="the tmpfs directory; default by mode")
+    bytes: int = Field(
+        default=2**30, ge=2**23, description="in user mode: of the free RAM, at most this is used"
+    )
+    segment_bytes: int = Field(default=2**24, ge=4096, description="a journal's files grow to this")
+    chat_lifetime_s: float = Field(
+        default=86400, ge=60, description="a chat ends so long after its last use"
+    )
+
+
 class Logging(Section):
     """`[logging]`: ids, sizes and times; never a word of a conversation."""
 
@@ -92,11 +105,11 @@ class Logging(Section):
 class Config(Section):
     """The whole of chatd.toml; an empty file is a good one."""
 
-    store: Path | None = Field(default=None, description="the tmpfs directory; default by mode")
     servers: list[Server] = Field(default=[], description="configured model servers")
     finding: Finding = Finding()
     engine: Engine = Engine()
     limits: Limits = Limits()
+    store: Store = Store()
     logging: Logging = Logging()
 
     @model_validator(mode="after")

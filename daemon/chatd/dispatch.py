@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
 from typing import Protocol
 
 import msgspec
@@ -16,13 +15,21 @@ from chatd.handlers.context import Context, Peer, Then
 
 log = logging.getLogger(__name__)
 
+Reply = Callable[[bytes | None], object]
+
 
 class Caller(Peer, Protocol):
     """A connection: it sends lines, and counts the requests that it still has to answer."""
 
     unanswered: int
 
+    def begin_request(self) -> None: ...
+
+    def end_request(self) -> None: ...
+
     def send(self, line: bytes) -> None: ...
+
+    def reply(self, answer: bytes | None) -> None: ...
 
 
 class Dispatcher:
@@ -38,7 +45,25 @@ class Dispatcher:
         }
 
     def receive(self, line: bytes, caller: Caller) -> None:
-        """Handle one line; the answer is sent before this returns unless the method must wait."""
+        """Handle one line; the answer is sent before this returns unless a method must wait."""
+        if line.lstrip()[:1] != b"[":
+            self._request(line, caller, caller.reply)
+            return
+        try:
+            requests = wire.decode_batch(line) if wire.is_json(line) else None
+            if requests is None:
+                raise errors.ParseError("the line is not JSON in UTF-8")
+            if not 1 <= len(requests) <= self._unanswered:
+                raise errors.InvalidRequest(f"a batch has 1 to {self._unanswered} requests")
+        except errors.RpcError as exc:
+            caller.send(wire.failure(None, exc.fault()))
+            return
+        batch = Batch(caller, len(requests))
+        for request in requests:
+            self._request(bytes(request), caller, batch.add)
+
+    def _request(self, line: bytes, caller: Caller, reply: Reply) -> None:
+        """Handle one request; `reply` gets its answer, or None for a notification, once."""
         id_: wire.Id = None
         wants_answer = True
         try:
@@ -47,14 +72,13 @@ class Dispatcher:
                 wants_answer = request.id is not UNSET
                 id_ = None if request.id is UNSET else request.id
                 answer = self._call(request, caller)
-                if isawaitable(answer):
-                    self._wait_for(id_, answer, caller, wants_answer=wants_answer)
+                if not isinstance(answer, Struct | Then):
+                    self._wait_for(id_, answer, caller, reply if wants_answer else _hushed(reply))
                     return
         except errors.RpcError as exc:
-            if wants_answer:
-                caller.send(wire.failure(id_, exc.fault()))
+            reply(wire.failure(id_, exc.fault()) if wants_answer else None)
             return
-        self._answer(id_, answer, caller, wants_answer=wants_answer)
+        _answer(id_, answer, reply if wants_answer else _hushed(reply))
 
     def _call(self, request: wire.Request, caller: Caller) -> Answer | Awaitable[Answer]:
         try:
@@ -70,34 +94,48 @@ class Dispatcher:
         return handler(self._context, caller, params)
 
     def _wait_for(
-        self, id_: wire.Id, answer: Awaitable[Answer], caller: Caller, *, wants_answer: bool
+        self, id_: wire.Id, answer: Awaitable[Answer], caller: Caller, reply: Reply
     ) -> None:
         async def wait() -> None:
             try:
                 with boundary(log, "a request"):
                     result = await answer
             except errors.RpcError as exc:
-                if wants_answer:
-                    caller.send(wire.failure(id_, exc.fault()))
+                reply(wire.failure(id_, exc.fault()))
             else:
-                self._answer(id_, result, caller, wants_answer=wants_answer)
+                _answer(id_, result, reply)
             finally:
-                caller.unanswered -= 1
+                caller.end_request()
 
-        caller.unanswered += 1
+        caller.begin_request()
         self._tasks.create_task(wait())
 
-    def _answer(self, id_: wire.Id, answer: Answer, caller: Caller, *, wants_answer: bool) -> None:
-        then: Callable[[], None] | None = None
-        result: Struct
-        if isinstance(answer, Then):
-            result, then = answer
-        else:
-            result = answer
-        if wants_answer:
-            caller.send(wire.response(id_, result))
-        if then is not None:
-            then()
+
+class Batch:
+    """The answers of a batch, sent as one line when all are there."""
+
+    def __init__(self, caller: Caller, size: int):
+        self._caller = caller
+        self._left = size
+        self._answers: list[bytes] = []
+
+    def add(self, answer: bytes | None) -> None:
+        self._left -= 1
+        if answer is not None:
+            self._answers.append(answer.rstrip())
+        if not self._left and self._answers:
+            self._caller.send(b"[%b]\n" % b",".join(self._answers))
+
+
+def _answer(id_: wire.Id, answer: Answer, reply: Reply) -> None:
+    result, then = answer if isinstance(answer, Then) else (answer, None)
+    reply(wire.response(id_, result))
+    if then is not None:
+        then()
+
+
+def _hushed(reply: Reply) -> Reply:
+    return lambda _: reply(None)
 
 
 def _decode(line: bytes) -> wire.Request:

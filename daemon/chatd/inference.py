@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing
-from typing import Literal
+from contextlib import aclosing, suppress
 
 from chat_rpc import errors, methods
 from chat_rpc.methods import Ending, Failure, Timings, Usage
@@ -12,12 +11,16 @@ from chatd.backends import demo
 from chatd.backends.pieces import Finish, Piece, Text, Thought
 from chatd.backends.pool import Choice, Pool, plain_name
 from chatd.boundary import boundary
-from chatd.chats import Session, Turn, digest_of, interrupted
+from chatd.chats import context
+from chatd.chats.session import Session
+from chatd.chats.turns import Turn, digest_of, interrupted
 from chatd.config import Limits
 from chatd.scheduler import Scheduler
 from chatd.verifier import basic
 
 log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 10  # of one turn, by daemons that died meanwhile
 
 
 class Inference:
@@ -41,8 +44,16 @@ class Inference:
         if self._stopping:
             raise errors.Draining("chatd is stopping")
         turn = session.begin(params, digest)
-        self._running[turn.id] = self._tasks.create_task(self._run(session, turn))
+        self._go(session, turn)
         return turn, False
+
+    def resume(self, session: Session, turn: Turn) -> None:
+        """Ask again what the last daemon did not finish, unless that is what ends daemons."""
+        if turn.attempts >= MAX_ATTEMPTS:
+            with suppress(errors.StoreFull):  # then it is asked again, after all
+                session.end(turn, interrupted("chatd ended during the reply, again and again"))
+        else:
+            self._go(session, turn)
 
     async def wait(self, turn: Turn) -> None:
         """Return when the turn has ended."""
@@ -59,7 +70,7 @@ class Inference:
         return True
 
     async def stop(self) -> None:
-        """Let running turns go on for a little, then interrupt them."""
+        """Let running turns go on for a little; what is not done then, the next daemon asks."""
         self._stopping = True
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self._limits.stop_s)
@@ -69,25 +80,32 @@ class Inference:
                 task.cancel()
             await asyncio.wait(tasks)
 
+    def _go(self, session: Session, turn: Turn) -> None:
+        self._running[turn.id] = self._tasks.create_task(self._run(session, turn))
+
     async def _run(self, session: Session, turn: Turn) -> None:
         work = Attempt(session, turn, self._limits)
         try:
             with boundary(log, f"turn {turn.id}"):
                 ending = await self._attempt(work)
         except errors.RpcError as exc:
-            state: Literal["failed", "cancelled"] = "failed"
-            ending = work.ending(state, Failure(exc.code, exc.kind, exc.message))
+            ending = work.ending("failed", Failure(exc.code, exc.kind, exc.message))
         except asyncio.CancelledError:
             if self._stopping:
-                ending = interrupted("chatd was stopped during the reply")
-            else:
-                kind = errors.Cancelled
-                ending = work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))
+                return  # without an end in the journal: the next daemon asks again
+            kind = errors.Cancelled
+            ending = work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))
         finally:
             del self._running[turn.id]
-        work.flush()
-        session.end(turn, ending)
-        log.info("turn %s of uid %d: %s", turn.id, session.uid, ending.state)
+        try:
+            with boundary(log, f"the end of turn {turn.id}"):
+                with suppress(errors.StoreFull):  # the end, below, says what the state is
+                    work.flush()
+                session.end(turn, ending)
+        except errors.RpcError as exc:
+            log.error("turn %s of uid %d has no end: %s", turn.id, session.uid, exc.kind)
+        else:
+            log.info("turn %s of uid %d: %s", turn.id, session.uid, ending.state)
 
     async def _attempt(self, work: "Attempt") -> Ending:
         turn, session = work.turn, work.session
@@ -97,12 +115,21 @@ class Inference:
             demo.refuse_unfit(view.prompt, view.data, view.system, len(session.messages(turn)) - 1)
         url, slots = choice.server.url, choice.server.slots
         async with self._scheduler.slot(url, slots, work.tell_place):
-            work.begin(choice)
+            messages, dropped = context.fit(session.messages(turn), choice.context_tokens)
             if choice.is_demo:
                 async with self._pool.engine.running():
+                    work.begin(choice, messages, dropped)
                     await work.ask(demo.OPTIONS)
             else:
-                await work.ask({})
+                work.begin(choice, messages, dropped)
+                try:
+                    await work.ask({})
+                except errors.ContextTooLong:
+                    shorter, more = context.halve(messages)
+                    if not more:
+                        raise
+                    work.begin(choice, shorter, dropped + more)
+                    await work.ask({})
         work.check()
         return work.ending("done", None)
 
@@ -118,6 +145,8 @@ class Attempt:
         self._began = self._loop.time()
         self._timings = Timings()
         self._choice: Choice | None = None
+        self._messages: context.Messages = []
+        self._dropped_turns = 0
         self._finish: Finish | None = None
         self._text: list[str] = []  # all of it, while it is held or checked
         self._unsent: list[str] = []
@@ -126,23 +155,36 @@ class Attempt:
     def tell_place(self, place: int) -> None:
         self.session.add_event(self.turn, "queued", place=place)
 
-    def begin(self, choice: Choice) -> None:
+    def begin(self, choice: Choice, messages: context.Messages, dropped_turns: int) -> None:
+        """Note who will be asked, and what; a chat that goes on gets its snapshot."""
         self._choice = choice
+        self._messages = messages
+        self._dropped_turns = dropped_turns
         self._timings.queued_ms = self._elapsed_ms()
         self.session.add_event(
-            self.turn, "attempt", n=1, model=choice.model, backend=choice.server.name
+            self.turn,
+            "attempt",
+            n=self.turn.attempts + 1,
+            model=choice.model,
+            backend=choice.server.name,
         )
+        if len(messages) > 1 or dropped_turns:
+            snapshot = context.snapshot(choice.model, messages, dropped_turns)
+            self.session.files.write_context(self.turn.chat, snapshot)
 
     async def ask(self, options: Mapping[str, object]) -> None:
         """Take the whole reply; the demo's is held, any other is passed on as it comes."""
         assert self._choice is not None  # noqa: S101  # begin() came first
-        messages = self.session.messages(self.turn)
-        reply = self._choice.server.reply(self._choice.model, messages, options)
+        slack_s = min(0.5, self._limits.token_s / 4)
+        reply = self._choice.server.reply(self._choice.model, self._messages, options)
         try:
             async with aclosing(reply), asyncio.timeout(self._limits.first_token_s) as clock:
+                wound = 0.0
                 async for piece in reply:
                     # comments of the server's are no piece: they do not stop the clock
-                    clock.reschedule(self._loop.time() + self._limits.token_s)
+                    if (now := self._loop.time()) > wound + slack_s:
+                        wound = now  # not for every token: a timer costs as much as one
+                        clock.reschedule(now + self._limits.token_s + slack_s)
                     self._take(piece)
         except TimeoutError:
             raise errors.Stalled(f"{self._choice.server.name} sent no more tokens") from None
@@ -171,6 +213,7 @@ class Attempt:
             mismatch=not self._is_demo and _differ(asked, served),
             usage=finish.usage or Usage() if finish else None,
             timings=self._timings,
+            dropped_turns=self._dropped_turns,
             error=error,
         )
 

@@ -3,7 +3,9 @@
 import logging
 import logging.config
 import os
+import sys
 import traceback
+from collections.abc import Iterator
 from types import TracebackType
 
 from chatd.config import Logging
@@ -20,16 +22,30 @@ class TextFreeFormatter(logging.Formatter):
     str() of a KeyError, an OSError or a validation error may hold what a user typed.
     """
 
-    def formatException(self, ei: ExcInfo) -> str:  # logging's own name
-        lines: list[str] = []
-        exc = ei[1]
-        while exc is not None:
-            lines.extend(traceback.format_tb(exc.__traceback__))
-            lines.append(f"{type(exc).__module__}.{type(exc).__qualname__}\n")
-            exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
-            if exc is not None:
-                lines.append("which came after:\n")
-        return "Traceback, its messages left out:\n" + "".join(lines).rstrip()
+    def formatException(self, ei: ExcInfo) -> str:
+        lines = ["Traceback, its messages left out:\n", *_places(ei[1])]
+        return "".join(lines).rstrip()
+
+
+def _places(exc: BaseException | None) -> Iterator[str]:
+    """Yield where an exception came from, with those inside it and before it."""
+    while exc is not None:
+        yield from traceback.format_tb(exc.__traceback__)
+        yield f"{type(exc).__module__}.{type(exc).__qualname__}\n"
+        if isinstance(exc, BaseExceptionGroup):
+            for part in exc.exceptions:
+                yield "in which was:\n"
+                yield from _places(part)
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+        if exc is not None:
+            yield "which came after:\n"
+
+
+def log_what_ends_us() -> None:
+    """Have an exception that ends the process logged like any other: where, and not what."""
+    sys.excepthook = lambda kind, exc, traceback: logging.getLogger("chatd").critical(
+        "chatd ends", exc_info=(kind, exc, traceback)
+    )
 
 
 def configure(settings: Logging) -> None:

@@ -1,11 +1,10 @@
 """Where this daemon keeps its socket and store; made here, with the rights that they need."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from chat_rpc import paths
-from chatd.store import StoreError, filesystem_of
+from chatd.store.tmpfs import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,10 @@ def system() -> Place:
 
 def user() -> Place:
     """Return a user's own place, made if need be; raises StoreError where there is no tmpfs."""
-    runtime = _runtime()
+    runtime = paths.make_runtime()
+    if runtime is None:
+        tried = ", ".join(str(runtime) for runtime in paths.runtimes())
+        raise StoreError(f"there is no private directory on a tmpfs for you (tried {tried})")
     place = paths.store_in(runtime)
     for directory in (place.parent, place):
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -37,16 +39,3 @@ def user() -> Place:
             raise StoreError(f"{directory} is not your own directory, closed to others")
     config = paths.user_config()
     return Place(paths.socket_in(runtime), place, config if config.exists() else None)
-
-
-def _runtime() -> Path:
-    for runtime in paths.runtimes():
-        if not os.path.lexists(runtime):
-            try:
-                runtime.mkdir(mode=0o700)
-            except OSError:
-                continue
-        if paths.is_private(runtime) and filesystem_of(runtime) == "tmpfs":
-            return runtime
-    tried = ", ".join(str(runtime) for runtime in paths.runtimes())
-    raise StoreError(f"there is no private directory on a tmpfs for you (tried {tried})")

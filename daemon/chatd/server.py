@@ -1,11 +1,13 @@
 """The socket: connections, their users as the kernel tells them, their lines and their limits."""
 
 import asyncio
+import grp
 import logging
 import os
 import socket
 import struct
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -18,14 +20,22 @@ BACKLOG = 4096
 ACCEPTS_AT_ONCE = 64
 PAUSE_READING_BYTES = 2**20
 PEER = struct.Struct("3i")
+SO_PEERGROUPS = 59
+MAX_GROUPS = 256
+ADMINS = "chatd-admin"
+FIRST_CALL_S = 0.5
 
 
 class Connection(asyncio.Protocol):
     """One client.  Everything that one read brings is answered in one write."""
 
-    def __init__(self, server: "Server", uid: int):
+    def __init__(self, server: "Server", uid: int, *, is_admin: bool):
         self.uid = uid
+        self.is_admin = is_admin
         self.unanswered = 0
+        self.has_spoken = False
+        self._following: set[str] = set()
+        self._is_half_closed = False
         self._server = server
         self._limits = server.limits
         self._rest = bytearray()
@@ -46,21 +56,25 @@ class Connection(asyncio.Protocol):
         self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        self._rest += data
-        if b"\n" in data:
-            *lines, rest = self._rest.split(b"\n")
-            self._rest = rest
-            self._stop_clock()
+        end = data.rfind(b"\n")
+        if end >= 0:
+            lines = (bytes(self._rest) + data[:end] if self._rest else data[:end]).split(b"\n")
+            self._rest = bytearray(data[end + 1 :])
+            if not self.has_spoken:
+                self.has_spoken = True
+                self._stop_clock()
             self._out = []
             for line in lines:
                 if len(line) > self._limits.line_bytes:
                     self._refuse_long_line()
                     break
                 if line:
-                    self._server.dispatcher.receive(bytes(line), self)
+                    self._server.dispatcher.receive(line, self)
             out, self._out = self._out, None
             if out and self._transport is not None:
                 self._transport.writelines(out)
+        else:
+            self._rest += data
         if len(self._rest) > self._limits.line_bytes:
             self._refuse_long_line()
 
@@ -78,6 +92,11 @@ class Connection(asyncio.Protocol):
         elif self._transport is not None:
             self._transport.write(line)
 
+    def reply(self, answer: bytes | None) -> None:
+        """Send an answer; a notification has none."""
+        if answer is not None:
+            self.send(answer)
+
     def deliver(self, turn: str, seq: int, line: bytes) -> bool:
         if self._transport is None:
             return False
@@ -85,14 +104,49 @@ class Connection(asyncio.Protocol):
             lagged = wire.encode(methods.Lagged(turn, seq - 1))
             self.send(wire.notification(b"stream.lagged", lagged))
             log.info("a reader of uid %d was too slow for turn %s", self.uid, turn)
+            self.leave(turn)
             return False
         self.send(line)
         return True
+
+    def follow(self, turn: str) -> None:
+        self._following.add(turn)
+
+    def leave(self, turn: str) -> None:
+        self._following.discard(turn)
+        self._close_if_done()
+
+    def begin_request(self) -> None:
+        self.unanswered += 1
+
+    def end_request(self) -> None:
+        self.unanswered -= 1
+        self._close_if_done()
+
+    def eof_received(self) -> bool:
+        """Keep our side open until all that was asked before is answered and told."""
+        self._is_half_closed = True
+        return bool(self.unanswered or self._following)
+
+    def fence(self) -> None:
+        """Take no more requests.
+
+        What the kernel holds is still read and answered, and the peer's next send fails, so that
+        it knows that nobody has seen it.
+        """
+        if self._transport is not None:
+            ours = self._transport.get_extra_info("socket").fileno()
+            with socket.socket(fileno=os.dup(ours)) as same, suppress(OSError):
+                same.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
         """Close when what was written is sent."""
         if self._transport is not None:
             self._transport.close()
+
+    def _close_if_done(self) -> None:
+        if self._is_half_closed and not self.unanswered and not self._following:
+            self.close()
 
     def _refuse_long_line(self) -> None:
         # the rest of the line must never be taken for another message
@@ -126,6 +180,7 @@ class Server:
         self._tasks = tasks
         self._connections: set[Connection] = set()
         self._of_user: Counter[int] = Counter()
+        self._admins = _group_id(ADMINS)
         self._overflow_uid = int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
 
     def start(self) -> None:
@@ -135,9 +190,22 @@ class Server:
     def stop_accepting(self) -> None:
         asyncio.get_running_loop().remove_reader(self._listener)
 
+    def fence(self) -> None:
+        """Take no more requests; who has connected and not spoken yet has a moment for it."""
+        loop = asyncio.get_running_loop()
+        for connection in tuple(self._connections):
+            if connection.has_spoken:
+                connection.fence()
+            else:
+                loop.call_later(FIRST_CALL_S, connection.fence)
+
     def close(self) -> None:
         for connection in tuple(self._connections):
             connection.close()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
 
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -168,7 +236,7 @@ class Server:
                 pass  # it is gone already
             client.close()
             return
-        connection = Connection(self, uid)
+        connection = Connection(self, uid, is_admin=self._is_admin(uid, client))
         self._connections.add(connection)
         self._of_user[uid] += 1
         self._tasks.create_task(self._connect(connection, client))
@@ -181,6 +249,9 @@ class Server:
         if full or self._of_user[uid] >= self.limits.connections_per_user:
             raise errors.TooManyConnections("too many connections are open", retry_after_ms=1000)
 
+    def _is_admin(self, uid: int, client: socket.socket) -> bool:
+        return uid == 0 or (self._admins is not None and self._admins in _groups_of(client))
+
     async def _connect(self, connection: Connection, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
@@ -188,6 +259,22 @@ class Server:
         except OSError:
             self.forget(connection)
             client.close()
+
+
+def _groups_of(client: socket.socket) -> set[int]:
+    """Return the groups of the process that connected, its own and its supplementary ones."""
+    groups = {PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[2]}
+    with suppress(OSError):  # ERANGE: in more groups than Python can ask for
+        raw = client.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * MAX_GROUPS)
+        groups.update(number for (number,) in struct.iter_unpack("i", raw))
+    return groups
+
+
+def _group_id(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
 
 
 def listen(path: Path) -> socket.socket:

@@ -7,12 +7,13 @@ import pty
 import select
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import RunChat, StartDaemon
+from tests.conftest import RunChat, StartDaemon, StartServer
 from tests.fakes.scripts import hash_reply
-from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, configured, run, wait_for
+from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, Ran, configured, run, wait_for
 
 from chat_cli.terminal import safe
 from chat_rpc import methods
@@ -87,6 +88,14 @@ def test_a_closed_pipe_is_141_without_a_word_and_stops_the_turn(
     ran = run(["sh", "-c", script], env={"CHATD_SOCKET": str(chatd.socket)})
     assert ran.err == "141\n"
     assert scripted.counts(open_streams=0)["disconnects_seen"] == 1
+
+
+def test_a_full_disk_is_73_with_its_reason(chatd: Daemon) -> None:
+    ran = run(
+        ["sh", "-c", f"{CHAT} -0 -m hash x > /dev/full"], env={"CHATD_SOCKET": str(chatd.socket)}
+    )
+    assert ran.status == 73
+    assert ran.err == "chat: the answer cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize(
@@ -182,12 +191,10 @@ def test_a_terminal_gets_no_control_sequence(chatd: Daemon) -> None:
     assert not set(text) & set("\x1b\x07\x9b\r\u202e\x08")
 
 
-def test_the_daemon_s_death_in_mid_reply_is_4_and_names_the_turn(
-    start_daemon: StartDaemon, scripted: ModelServer
-) -> None:
-    daemon = start_daemon(configured(("scripted", scripted)))
+def kill_in_mid_reply(daemon: Daemon, model: str, *, between: Callable[[], None]) -> Ran:
+    """Run `chat`, kill the daemon while the reply comes, and start it again."""
     process = subprocess.Popen(
-        [CHAT, "-0", "-m", "stall", "x"],
+        [CHAT, "-0", "-m", model, "x"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "CHATD_SOCKET": str(daemon.socket)},
@@ -195,15 +202,38 @@ def test_the_daemon_s_death_in_mid_reply_is_4_and_names_the_turn(
     assert process.stdout is not None
     said = os.read(process.stdout.fileno(), 100)
     daemon.kill()
+    between()
     daemon.start()
     rest, err = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 4, err
-    assert said
+    return Ran(process.returncode, said + rest, err.decode())
+
+
+def test_the_daemon_s_death_in_mid_reply_is_not_seen(
+    start_daemon: StartDaemon, scripted: ModelServer, tmp_path: Path
+) -> None:
+    daemon = start_daemon(configured(("scripted", scripted)))
+    undisturbed = run([CHAT, "-0", "-m", "slow", "x"], env={"CHATD_SOCKET": str(daemon.socket)})
+    ran = kill_in_mid_reply(daemon, "slow", between=lambda: None)
+    assert ran == undisturbed
+
+
+def test_a_model_that_says_something_else_after_the_daemon_s_death_is_4(
+    start_daemon: StartDaemon, start_server: StartServer
+) -> None:
+    first = start_server("--models", "m", "--script", "slow", "--delay-s", "0.1")
+    second = start_server("--models", "m", "--script", "hash")
+    daemon = start_daemon(configured(("first", first)))
+
+    def another_model() -> None:
+        daemon.config = configured(("second", second))
+
+    ran = kill_in_mid_reply(daemon, "m", between=another_model)
+    assert ran.status == 4, ran
     with daemon.client() as client:
         chat = client.call(methods.CHATS, methods.Page()).chats[0]
         turn = client.call(methods.CHAT, methods.ChatNamed(chat=chat.chat)).turns[0]
-    assert turn.turn.encode() in err
-    assert turn.text.encode() == (said + rest).rstrip(b"\n")
+    assert turn.turn in ran.err
+    assert (turn.state, turn.text, turn.attempts) == ("done", hash_reply("x"), 2)
 
 
 def test_a_daemon_that_does_not_come_back_is_79_and_says_so(

@@ -47,8 +47,9 @@ def start(inside: Sequence[str]) -> Iterator[StartInside]:
     started: list[ModelServer] = []
 
     def start_server(module: str, *arguments: str, uid: int = 0) -> ModelServer:
-        become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-        server = ModelServer(module, *arguments, wrapper=[*inside, *become])
+        # it becomes the other user itself: that user may not be able to read this checkout
+        become = ["--uid", str(uid)] if uid else []
+        server = ModelServer(module, *arguments, *become, wrapper=inside)
         started.append(server)
         return server
 

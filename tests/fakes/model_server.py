@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import concurrent.futures.thread  # noqa: F401  # asyncio would import it too late for --uid
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -166,6 +168,10 @@ async def _open_doors(options: argparse.Namespace, conversations: asyncio.TaskGr
     """Listen on two ports: the server's own, and the one that the script `redirect` points to."""
     models = options.models.split(",") if options.models else list(SCRIPTS)
     knobs = Knobs(options.tokens, options.delay_s)
+    if options.uid:  # only now: everything that it needs to read has been read
+        os.setgroups([])
+        os.setgid(options.uid)
+        os.setuid(options.uid)
     server = ModelServer(options.script, models, options.models_status, options.require_key, knobs)
     elsewhere = await listen(conversations, server.handle_elsewhere, options.host, 0)
     server.redirect_to = f"http://{options.host}:{elsewhere}/elsewhere"
@@ -183,6 +189,7 @@ def main() -> None:
     parser.add_argument("--require-key", default="", help="401 without this bearer key")
     parser.add_argument("--tokens", type=int, default=20, help="how many `slow` sends")
     parser.add_argument("--delay-s", type=float, default=0.0, help="the pause before each token")
+    parser.add_argument("--uid", type=int, default=0, help="listen as this user")
     asyncio.run(serve(partial(_open_doors, parser.parse_args())))
 
 

@@ -36,4 +36,4 @@ def refuse_unfit(prompt: str, data: str, system: str | None, earlier: int) -> No
 
 
 def declined(why: str) -> errors.DemoDeclined:
-    return errors.DemoDeclined(f"no model server is there, and {why}; {GET_A_MODEL}")
+    return errors.DemoDeclined(f"{why}; {GET_A_MODEL}")

@@ -46,6 +46,10 @@ class Engine:
     def is_running(self) -> bool:
         return self._child is not None and self._child.returncode is None
 
+    @property
+    def is_idle(self) -> bool:
+        return not self._users
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the engine running meanwhile; raises ServerUnreachable if it cannot start."""

@@ -23,6 +23,9 @@ def main() -> NoReturn:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     os.umask(0o077)
 
+    gomp = os.path.join(sys.prefix, "lib", "libgomp.so.1")
+    if os.path.exists(gomp):  # install.sh puts it there where the system has none
+        ctypes.CDLL(gomp, mode=ctypes.RTLD_GLOBAL)
     xllamacpp: Any = import_module("xllamacpp")  # it has no types
     params = xllamacpp.CommonParams()
     params.model.path = model

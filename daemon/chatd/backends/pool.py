@@ -26,6 +26,7 @@ class Choice:
 
     server: "ModelServer"
     model: str
+    context_tokens: int | None = None
     is_demo: bool = False
 
 
@@ -36,7 +37,7 @@ class Known:
     server: "ModelServer | None"
     name: str
     url: str
-    models: list[str] = field(default_factory=list)
+    models: dict[str, int | None] = field(default_factory=dict)  # names and their contexts
     note: str = ""
     listener: int = 0  # the inode of a found server's listener: another one is another server
     until: float = 0.0  # of the loop's clock
@@ -47,7 +48,7 @@ class Known:
 
     def default_model(self) -> str:
         chats = [m for m in self.models if not any(word in m.lower() for word in NOT_FOR_CHAT)]
-        return (chats or self.models or ["default"])[0]
+        return (chats or [*self.models, "default"])[0]
 
 
 class Pool:
@@ -102,6 +103,13 @@ class Pool:
             )
             for known in await self._look(uid)
         ]
+
+    async def forget(self, backends: set[str]) -> list[str]:
+        """Make the engine forget what it was asked, and name the servers that may remember."""
+        if "engine" in backends and self.engine.is_idle:
+            await self.engine.close()  # it starts anew when it is needed
+            backends = backends - {"engine"}
+        return [f"the memory of the model server {name}" for name in sorted(backends)]
 
     async def close(self) -> None:
         servers = {known.server for known in self._known.values()} | {self._demo}
@@ -190,7 +198,7 @@ class Pool:
                 check=check,
             )
         if known.listener != row.inode:
-            known.listener, known.until, known.models = row.inode, 0.0, []
+            known.listener, known.until, known.models = row.inode, 0.0, {}
         if not owners.is_trusted(row.uid, uid):
             known.note, known.until = _distrust({row.uid}), float("inf")  # not even asked
         return known
@@ -202,7 +210,7 @@ class Pool:
             known.models = await known.server.models(finding.probe_timeout_s)
             known.note = ""
         except errors.RpcError as exc:
-            known.models, known.note = [], exc.message
+            known.models, known.note = {}, exc.message
         known.until = asyncio.get_running_loop().time() + finding.fresh_s
         log.debug("server %s: %d models", known.name, len(known.models))
 
@@ -216,17 +224,17 @@ def plain_name(model: str) -> str:
 
 
 def _match(known: Known, asked: str | None) -> str | None:
-    if asked is None or asked == known.name:
-        return known.default_model()
     if asked in known.models:
         return asked
+    if asked is None or asked == known.name:
+        return known.default_model()
     alike = [model for model in known.models if plain_name(model) == plain_name(asked)]
     return alike[0] if alike else None
 
 
 def _choice(known: Known, model: str) -> Choice:
     assert known.server is not None  # noqa: S101  # it is usable
-    return Choice(known.server, model)
+    return Choice(known.server, model, known.models.get(model))
 
 
 def _distrust(uids: set[int]) -> str:

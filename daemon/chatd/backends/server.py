@@ -1,7 +1,7 @@
 """One model server, asked through the openai client; its stream is decoded here.
 
 openai does addresses, authentication, timeouts and errors.  Its parsed stream is not used: it costs
-ten to twenty times more CPU per token, and it takes a stream without a finish reason, a stream that
+two to ten times more CPU per token, and it takes a stream without a finish reason, a stream that
 was cut and an HTML page for good replies (docs/design.md, "The model side").
 
 Importing this takes half a second: only the pool does, once, when chatd is up.
@@ -47,8 +47,20 @@ class _Chunk(Struct):
     error: object = None
 
 
+class _Meta(Struct):
+    n_ctx: int | None = None  # llama.cpp
+
+
 class _Model(Struct):
     id: str
+    meta: _Meta | None = None
+    max_model_len: int | None = None  # vLLM
+    max_context_length: int | None = None  # LM Studio
+
+    @property
+    def context_tokens(self) -> int | None:
+        of_llama = self.meta.n_ctx if self.meta else None
+        return of_llama or self.max_model_len or self.max_context_length
 
 
 class _Models(Struct):
@@ -88,8 +100,11 @@ class ModelServer:
             http_client=self._http,
         )
 
-    async def models(self, timeout_s: float) -> list[str]:
-        """Return the names that the server lists; empty if it cannot say but takes chats."""
+    async def models(self, timeout_s: float) -> dict[str, int | None]:
+        """Return the names that the server lists, with their context in tokens if it tells.
+
+        Empty if it cannot say but takes chats.
+        """
         async with self._errors():
             response = await self._http.get(
                 f"{self.url}/models",
@@ -98,11 +113,12 @@ class ModelServer:
             )
             status = response.status_code
             if status == 200:
-                return [model.id for model in _decode_models(response.content).data]
+                listed = _decode_models(response.content).data
+                return {model.id: model.context_tokens for model in listed}
             if status in (401, 403):
                 raise errors.ServerError(f"{self.name} wants an API key (HTTP {status})")
             if status >= 500 and await self._takes_chats(timeout_s):
-                return []
+                return {}
         raise errors.NotTheProtocol(f"{self.name} lists no models (HTTP {status})")
 
     async def reply(
@@ -181,12 +197,12 @@ class ModelServer:
             raise errors.NotTheProtocol(f"{self.name} sent what is not the protocol") from exc
 
     def _refuse(self, exc: openai.APIStatusError) -> NoReturn:
-        status, code = exc.status_code, str(exc.code or exc.type or "")
+        status, code = exc.status_code, f"{exc.code or ''} {exc.type or ''}"
         if any(known in code for known in CONTEXT_CODES):
             raise errors.ContextTooLong(f"the conversation is too long for {self.name}") from exc
         if status == 404:
             raise errors.NoSuchModel(f"{self.name} does not have this model") from exc
-        message = f"{self.name} answered HTTP {status} {_word(code)}".rstrip()
+        message = f"{self.name} answered HTTP {status} {_word(exc.type or '')}".rstrip()
         raise errors.ServerError(message) from exc
 
 

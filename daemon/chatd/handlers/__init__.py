@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chatd.handlers import chat, model, system, turn
+from chatd.handlers import admin, chat, model, rpc, system, turn
 from chatd.handlers.context import Context, Peer, Then
 
 Answer = Struct | Then
@@ -23,6 +23,19 @@ HANDLERS: Mapping[str, Handler] = {
     "turn.get": turn.get,
     "chat.list": chat.list_,
     "chat.get": chat.get,
+    "chat.search": chat.search,
+    "chat.rename": chat.rename,
+    "chat.delete": chat.delete,
+    "chat.undelete": chat.undelete,
+    "chat.fork": chat.fork,
+    "chat.export": chat.export,
+    "chat.import": chat.import_,
+    "chat.keep": chat.keep,
+    "chat.wipe": chat.wipe,
+    "chat.watch": chat.watch,
     "model.list": model.list_,
     "model.probe": model.probe,
+    "admin.stats": admin.stats,
+    "admin.drain": admin.drain,
+    "rpc.discover": rpc.discover,
 }

@@ -1,13 +1,21 @@
-"""chat.*: conversations, to list and to read."""
+"""chat.*: conversations, to list, to read, to change and to destroy."""
 
-from chat_rpc import methods
-from chatd.chats import Chat, Session
-from chatd.handlers.context import Context, Peer
+import time
+
+from chat_rpc import errors, methods
+from chatd.chats import conversations
+from chatd.chats.session import Session
+from chatd.chats.turns import Chat, Reader, boot_s
+from chatd.handlers.context import Context, Peer, Then
 
 
 def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPage:
     session = context.sessions.of(peer.uid)
-    chats = sorted(session.chats.values(), key=lambda chat: (chat.used, chat.id), reverse=True)
+    chats = sorted(
+        (chat for chat in session.chats.values() if not chat.is_deleted),
+        key=lambda chat: (chat.used, chat.id),
+        reverse=True,
+    )
     begin = 0
     if params.after is not None:
         begin = chats.index(session.chat(params.after)) + 1
@@ -18,10 +26,108 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
 
 def get(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Chat:
     session = context.sessions.of(peer.uid)
+    return _whole(session, session.chat(params.chat))
+
+
+def search(context: Context, peer: Peer, params: methods.Search) -> methods.SearchResult:
+    session = context.sessions.of(peer.uid)
+    return methods.SearchResult(conversations.search(session, params.words, params.limit))
+
+
+def rename(context: Context, peer: Peer, params: methods.Rename) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
     chat = session.chat(params.chat)
+    conversations.rename(session, chat, params.title)
+    return _changed(session, chat)
+
+
+def keep(context: Context, peer: Peer, params: methods.Keep) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    chat = session.chat(params.chat)
+    conversations.keep(session, chat, params.lifetime_s)
+    return _changed(session, chat)
+
+
+def delete(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    chat = session.chat(params.chat)
+    for id_ in chat.turns:
+        context.inference.cancel(session.turns[id_])
+    conversations.delete(session, chat)
+    return _changed(session, chat)
+
+
+def undelete(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    chat = session.chat(params.chat, deleted=True)
+    conversations.undelete(session, chat)
+    return _changed(session, chat)
+
+
+def fork(context: Context, peer: Peer, params: methods.Fork) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    return _changed(session, conversations.fork(session, session.chat(params.chat), params.turn))
+
+
+def export(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Export:
+    session = context.sessions.of(peer.uid)
+    chat = session.chat(params.chat)
+    return methods.Export(chat.title, conversations.export(session, chat))
+
+
+def import_(context: Context, peer: Peer, params: methods.Import) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    return _changed(session, conversations.import_(session, params.title, params.messages))
+
+
+async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wiped:
+    session = context.sessions.of(peer.uid)
+    if params.all == (params.chat is not None):
+        raise errors.InvalidParams("name one chat, or say all")
+    chats = [session.chat(params.chat)] if params.chat else list(session.chats.values())
+    for chat in chats:
+        conversations.delete(session, chat)  # nobody can begin another turn in it
+    turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
+    for turn in turns:
+        context.inference.cancel(turn)
+    for turn in turns:
+        await context.inference.wait(turn)
+    servers = {turn.ending.backend for turn in turns if turn.ending and turn.ending.backend}
+    chats = [chat for chat in chats if chat.id in session.chats]  # none that went meanwhile
+    destroyed = sum(conversations.destroy(session, chat) for chat in chats)
+    not_reached = await context.pool.forget(servers)
+    return methods.Wiped(len(chats), destroyed, not_reached)
+
+
+def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
+    session = context.sessions.of(peer.uid)
+    if params.chat is None:
+        return Then(methods.Watched(), lambda: _register(session.watchers, peer))
+    chat = session.chat(params.chat)
+
+    def follow() -> None:
+        _register(chat.watchers, peer)
+        for id_ in chat.turns:
+            turn = session.turns[id_]
+            if not turn.has_ended:
+                session.follow(turn, peer, after=turn.seq)
+
+    return Then(methods.Watched(_whole(session, chat)), follow)
+
+
+def _register(readers: list[Reader], peer: Peer) -> None:
+    if peer not in readers:
+        readers.append(peer)
+
+
+def _whole(session: Session, chat: Chat) -> methods.Chat:
     return methods.Chat(
         chat.id, chat.title, [session.view(session.turns[turn]) for turn in chat.turns]
     )
+
+
+def _changed(session: Session, chat: Chat) -> methods.Changed:
+    return methods.Changed(_line(session, chat))
 
 
 def _line(session: Session, chat: Chat) -> methods.ChatLine:
@@ -32,6 +138,7 @@ def _line(session: Session, chat: Chat) -> methods.ChatLine:
         turns=len(chat.turns),
         created=chat.created,
         used=chat.used,
+        ends=round(time.time() + chat.ends_boot_s() - boot_s(), 1),
         state=last.state if last else "done",
         model=last.ending.model if last and last.ending else None,
     )

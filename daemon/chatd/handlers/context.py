@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from chat_rpc.methods import Limits
 from chatd.backends.pool import Pool
-from chatd.chats import Reader, Sessions
+from chatd.chats.sessions import Sessions
+from chatd.chats.turns import Reader
 from chatd.inference import Inference
 from chatd.scheduler import Scheduler
 
@@ -19,6 +20,9 @@ class Peer(Reader, Protocol):
 
     @property
     def uid(self) -> int: ...
+
+    @property
+    def is_admin(self) -> bool: ...
 
 
 class Then(NamedTuple):
@@ -39,3 +43,5 @@ class Context:
     limits: Limits
     socket: Path
     began_s: float  # of the monotonic clock
+    connections: Callable[[], int]
+    stop: Callable[[], None]

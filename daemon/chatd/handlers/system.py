@@ -38,7 +38,7 @@ def status(context: Context, peer: Peer, params: methods.Nothing) -> methods.Sta
         uid=peer.uid,
         uptime_s=round(time.monotonic() - context.began_s, 1),
         socket=str(context.socket),
-        store=context.sessions.store.status(),
+        store=context.sessions.store.status(session.files.used_bytes),
         chats=len(session.chats),
         turns=len(session.turns),
         running=states.count("running"),

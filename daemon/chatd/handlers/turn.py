@@ -3,7 +3,8 @@
 from collections.abc import Awaitable
 
 from chat_rpc import errors, methods, wire
-from chatd.chats import Session, Turn
+from chatd.chats.session import Session
+from chatd.chats.turns import Turn
 from chatd.handlers.context import Context, Peer, Then
 
 
@@ -40,7 +41,9 @@ async def _whole(
 ) -> methods.Started:
     await context.inference.wait(turn)
     view = session.view(turn)
-    if view.ending is not None and (failure := view.ending.error):
+    if view.ending is None:
+        raise errors.Draining("chatd is stopping; the next one asks again", turn=turn.id)
+    if (failure := view.ending.error) is not None:
         error = errors.from_fault(wire.Fault(failure.code, failure.message))
         error.turn = turn.id
         raise error

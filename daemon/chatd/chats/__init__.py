@@ -1,0 +1,1 @@
+"""Conversations: sessions, chats, turns, and the events that change them."""

@@ -1,0 +1,92 @@
+"""Making room in a journal: turns that have ended become one line each, erased space is given back.
+
+Nothing is moved in place.  What lives in an old segment is written anew at the journal's end, then
+its old lines are erased, and a segment without a living line is removed.  A death in between
+leaves both, and recovery takes the new one.
+"""
+
+from collections.abc import Iterator
+
+from chat_rpc import wire
+from chatd.chats import records
+from chatd.chats.records import ChatMade, Packed, TurnMade
+from chatd.chats.session import Session
+from chatd.chats.turns import Chat, Turn
+
+
+def compact(session: Session) -> Iterator[None]:
+    """Empty the closed segments that are worth it, yielding after each line that was moved.
+
+    A segment with a line of a turn that is still running is left for the next time.
+    """
+    journal = session.files.journal
+    for number in journal.closed():
+        if not _is_worth_it(session, number):
+            continue
+        for _, payload in list(journal.read(*journal.span(number))):
+            _move(session, payload, number)
+            yield
+
+
+def pack_turn(session: Session, turn: Turn) -> None:
+    """Write a turn that has ended as one line, and erase the lines that it had."""
+    lines = list(lines_of(session, turn))
+    if not lines:
+        return
+    first = records.decode(lines[0][1])
+    if isinstance(first, Packed):
+        packed = first
+    else:
+        assert isinstance(first, TurnMade)  # noqa: S101  # recovery has quarantined other ones
+        events = [records.decode(payload) for _, payload in lines[1:]]
+        packed = records.pack(first, [e for e in events if isinstance(e, records.TURN_EVENTS)])
+    place = session.files.journal.append(wire.encode(packed))
+    turn.begin, turn.stop, turn.is_packed = place, session.files.journal.end, True
+    session.files.journal.erase([(place, len(payload)) for place, payload in lines])
+
+
+def lines_of(session: Session, turn: Turn) -> Iterator[tuple[int, bytes]]:
+    """Yield place and payload of all lines of a turn."""
+    for place, payload in session.files.journal.read(turn.begin, turn.stop):
+        if records.decode_stamp(payload).turn == turn.id:
+            yield place, payload
+
+
+def write_chat(session: Session, chat: Chat) -> None:
+    """Write what a chat is as one line, and erase the lines that said it."""
+    made = ChatMade(
+        chat=chat.id,
+        created=chat.created,
+        boot_s=chat.used_boot_s,
+        title=chat.title,
+        lifetime_s=chat.lifetime_s,
+        deleted=chat.is_deleted,
+    )
+    old = chat.places
+    chat.places = [session.files.journal.append(wire.encode(made))]
+    session.files.journal.erase_at(old)
+
+
+def _move(session: Session, payload: bytes, number: int) -> None:
+    """Move what a line of segment `number` belongs to, unless another line has moved it."""
+    begin, end = session.files.journal.span(number)
+    stamp = records.decode_stamp(payload)
+    if turn := session.turns.get(stamp.turn):
+        moved = turn.is_packed and turn.begin >= end
+        if turn.has_ended and not turn.is_damaged and not moved:
+            pack_turn(session, turn)
+    elif (chat := session.chats.get(stamp.chat)) and any(begin <= p < end for p in chat.places):
+        write_chat(session, chat)
+
+
+def _is_worth_it(session: Session, number: int) -> bool:
+    """Say whether more than half of a segment is erased, or lines of turns that have ended."""
+    journal = session.files.journal
+    loose = journal.erased(number)
+    for _, payload in journal.read(*journal.span(number)):
+        turn = session.turns.get(records.decode_stamp(payload).turn)
+        if turn is not None and not turn.has_ended:
+            return False
+        if turn is not None and not turn.is_packed:
+            loose += len(payload)
+    return 2 * loose > journal.size_of(number)

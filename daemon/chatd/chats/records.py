@@ -1,0 +1,141 @@
+"""The lines of a journal: what happened, as it is kept.  Delta, Event and End are the wire's own.
+
+Times: `created` and `used` are Unix seconds, for people; `boot_s` is CLOCK_BOOTTIME, by which chats
+end, so that a clock that is set wrong or right makes nothing end early.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from chat_rpc.methods import Delta, End, Event
+
+
+class _Line(Struct, tag_field="type", omit_defaults=True, kw_only=True):
+    """A line of the journal."""
+
+
+class ChatMade(_Line, tag="chat"):
+    """A conversation begins; compaction writes it anew, with all that was changed since."""
+
+    chat: str
+    created: float
+    boot_s: float
+    title: str
+    lifetime_s: float | None = None
+    deleted: bool = False
+
+
+class ChatRenamed(_Line, tag="renamed"):
+    """A conversation has another title."""
+
+    chat: str
+    title: str
+
+
+class ChatKept(_Line, tag="kept"):
+    """A conversation lives this long after its last use; it was used now."""
+
+    chat: str
+    lifetime_s: float
+    boot_s: float
+
+
+class ChatDeleted(_Line, tag="deleted"):
+    """A conversation is hidden, and may be brought back until it is destroyed."""
+
+    chat: str
+    boot_s: float
+
+
+class ChatUndeleted(_Line, tag="undeleted"):
+    """A conversation is back."""
+
+    chat: str
+    boot_s: float
+
+
+class Quarantined(_Line, tag="quarantined"):
+    """A line of this turn was damaged; the rest of it is not shown any more."""
+
+    turn: str
+
+
+class TurnMade(_Line, tag="turn"):
+    """A prompt was taken."""
+
+    turn: str
+    chat: str
+    key: str
+    digest: str
+    created: float
+    boot_s: float
+    prompt: str
+    data: str = ""
+    system: str | None = None
+    asked: str | None = None
+
+
+class Deltas(_Line, tag="deltas"):
+    """Deltas in one: `lengths` are the characters that each of them had."""
+
+    first: int
+    text: str
+    lengths: list[int]
+
+
+class Packed(_Line, tag="packed"):
+    """A whole turn that has ended, in one line: compaction makes it."""
+
+    turn: str
+    made: TurnMade
+    events: list[Deltas | Event | End]
+
+
+ChatRecord = ChatMade | ChatRenamed | ChatKept | ChatDeleted | ChatUndeleted
+CHAT_RECORDS = (ChatMade, ChatRenamed, ChatKept, ChatDeleted, ChatUndeleted)
+TurnEvent = Delta | Event | End
+TURN_EVENTS = (Delta, Event, End)
+Record = ChatRecord | TurnMade | Packed | Quarantined | TurnEvent
+
+decode = msgspec.json.Decoder(Record).decode
+
+
+class Stamp(Struct):
+    """The fields by which a line is picked for a reader, without decoding its text."""
+
+    type: str = ""
+    turn: str = ""
+    chat: str = ""
+    seq: int = 0
+
+
+decode_stamp = msgspec.json.Decoder(Stamp).decode
+
+
+def pack(made: TurnMade, events: list[TurnEvent]) -> Packed:
+    """Put a turn into one line; deltas that follow one another become one."""
+    packed: list[Deltas | Event | End] = []
+    for event in events:
+        if not isinstance(event, Delta):
+            packed.append(event)
+        elif packed and isinstance(last := packed[-1], Deltas):
+            last.lengths.append(len(event.text))
+            last.text += event.text
+        else:
+            packed.append(Deltas(first=event.seq, text=event.text, lengths=[len(event.text)]))
+    return Packed(turn=made.turn, made=made, events=packed)
+
+
+def unpack(packed: Packed) -> list[TurnEvent]:
+    """Return the events as they were."""
+    events: list[TurnEvent] = []
+    for event in packed.events:
+        if not isinstance(event, Deltas):
+            events.append(event)
+            continue
+        begin = 0
+        for number, length in enumerate(event.lengths):
+            text = event.text[begin : begin + length]
+            events.append(Delta(packed.turn, event.first + number, text))
+            begin += length
+    return events

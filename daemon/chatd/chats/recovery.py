@@ -1,0 +1,157 @@
+"""Reading a journal again: what was acknowledged is there; a damaged line costs its turn."""
+
+import logging
+import re
+from contextlib import suppress
+
+import msgspec
+
+from chat_rpc import wire
+from chat_rpc.errors import StoreFull
+from chat_rpc.methods import Delta, End, Event
+from chatd.chats import records
+from chatd.chats.records import (
+    ChatDeleted,
+    ChatKept,
+    ChatMade,
+    ChatRecord,
+    ChatRenamed,
+    ChatUndeleted,
+    Packed,
+    Quarantined,
+    TurnMade,
+)
+from chatd.chats.session import Session, begin_attempt, running, take
+from chatd.chats.turns import Chat, Turn, damaged
+
+log = logging.getLogger(__name__)
+
+TURN = re.compile(rb'"turn":"([a-z2-7]{16})"')
+CHAT = re.compile(rb'"chat":"([a-z2-7]{16})"')
+
+
+class Recovery:
+    """Fills a session from its journal; turns without an end are left as they were: to be asked."""
+
+    def __init__(self, session: Session):
+        self._session = session
+        self._journal = session.files.journal
+        self._bad_turns: set[str] = set()
+        self._known_turns: set[str] = set()  # that an earlier daemon has quarantined
+
+    def run(self) -> None:
+        for place, payload, is_sound in self._journal.recover():
+            record = _decode(payload) if is_sound else None
+            if record is None:
+                self._note_damage(payload)
+            elif isinstance(record, Quarantined):
+                self._bad_turns.add(record.turn)
+                self._known_turns.add(record.turn)
+            elif isinstance(record, records.CHAT_RECORDS):
+                self._replay_chat(record, place)
+            else:
+                self._replay_turn(record, place, place + len(payload) + 10)
+        for id_ in sorted(self._bad_turns):
+            self._quarantine(id_)
+
+    def _replay_chat(self, record: ChatRecord, place: int) -> None:
+        session = self._session
+        if isinstance(record, ChatMade):
+            session.add_chat(record, place)
+            return
+        chat = session.chats.get(record.chat)
+        if chat is None:
+            chat = self._lost_chat(record.chat, 0.0, 0.0)
+        chat.places.append(place)
+        match record:
+            case ChatRenamed():
+                chat.title = record.title
+            case ChatKept():
+                chat.lifetime_s, chat.used_boot_s = record.lifetime_s, record.boot_s
+            case ChatDeleted():
+                chat.is_deleted, chat.used_boot_s = True, record.boot_s
+            case ChatUndeleted():
+                chat.is_deleted, chat.used_boot_s = False, record.boot_s
+
+    def _replay_turn(
+        self, record: TurnMade | Packed | records.TurnEvent, place: int, stop: int
+    ) -> None:
+        session = self._session
+        if isinstance(record, Packed):
+            self._replay_packed(record, place, stop)
+            return
+        if isinstance(record, TurnMade):
+            if record.turn not in session.turns:
+                if record.chat not in session.chats:
+                    self._lost_chat(record.chat, record.created, record.boot_s)
+                session.add_turn(record, place)
+            return
+        turn = session.turns.get(record.turn)
+        if turn is None or record.seq != turn.seq + 1:
+            if turn is None or record.seq > turn.seq:  # a line before this one is lost
+                self._bad_turns.add(record.turn)
+        elif not turn.has_ended:
+            turn.seq = record.seq
+            self._replay_event(turn, record, stop)
+
+    def _replay_packed(self, packed: Packed, place: int, stop: int) -> None:
+        """Take a packed turn; loose lines of it, if any are left, were about to be erased."""
+        session = self._session
+        turn = session.turns.get(packed.turn)
+        if turn is None:
+            if packed.made.chat not in session.chats:
+                self._lost_chat(packed.made.chat, packed.made.created, packed.made.boot_s)
+            turn = session.add_turn(packed.made, place)
+            for event in records.unpack(packed):
+                turn.seq = event.seq
+                self._replay_event(turn, event, stop)
+        turn.begin, turn.stop, turn.is_packed = place, stop, True
+        self._bad_turns.discard(turn.id)
+
+    def _replay_event(self, turn: Turn, event: records.TurnEvent, stop: int) -> None:
+        match event:
+            case Delta():
+                take(running(turn).reply, event)
+            case Event():
+                if event.kind == "attempt":
+                    begin_attempt(turn)
+            case End():
+                self._session.settle(turn, event.ending, stop)
+
+    def _note_damage(self, payload: bytes) -> None:
+        turns = {match.decode() for match in TURN.findall(payload)}
+        self._bad_turns |= turns
+        log.error(
+            "session of uid %d: a damaged line in the journal; turns: %s",
+            self._session.uid,
+            ", ".join(sorted(turns)) or "none known",
+        )
+
+    def _quarantine(self, id_: str) -> None:
+        session = self._session
+        if id_ not in self._known_turns:
+            with suppress(StoreFull):  # the next daemon finds the gap again
+                self._journal.append(wire.encode(Quarantined(turn=id_)))
+        turn = session.turns.get(id_)
+        if turn is None:
+            session.lost.add(id_)  # its first line is gone: nobody can say what it was
+            return
+        turn.is_damaged = True
+        turn.texts = None
+        turn.ending = damaged()
+        turn.state = turn.ending.state
+        turn.stop = session.files.journal.end
+
+    def _lost_chat(self, id_: str, created: float, boot_s: float) -> Chat:
+        made = ChatMade(chat=id_, created=created, boot_s=boot_s, title="(its title was damaged)")
+        chat = self._session.add_chat(made, 0)
+        chat.places.clear()
+        return chat
+
+
+def _decode(payload: bytes) -> records.Record | None:
+    try:
+        record: records.Record = records.decode(payload)
+    except msgspec.DecodeError:
+        return None
+    return record

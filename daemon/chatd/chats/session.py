@@ -1,0 +1,341 @@
+"""One user's session: chats and turns, changed in the journal first and told to readers after.
+
+What is done to whole conversations is in `conversations`, reading the journal again in `recovery`.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from chat_rpc import errors, methods, wire
+from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
+from chatd.chats import records
+from chatd.chats.quota import Quota
+from chatd.chats.records import ChatMade, Packed, TurnMade
+from chatd.chats.turns import Chat, Reader, Texts, Turn, boot_s, joined, new_id
+from chatd.store.session import SessionFiles
+
+log = logging.getLogger(__name__)
+
+TITLE_CHARS = 60
+ROOM_BYTES = 64 * 1024  # that a turn needs beside its prompt, to be taken at all
+
+
+class Session:
+    """All that one user has in chatd."""
+
+    def __init__(
+        self,
+        uid: int,
+        files: SessionFiles,
+        quota: Quota,
+        lifetime_s: float,
+        everybody: Callable[[], Iterable[SessionFiles]],
+        spend_reserve: Callable[[], None],
+    ):
+        self.uid = uid
+        self.files = files
+        self.chats: dict[str, Chat] = {}
+        self.turns: dict[str, Turn] = {}
+        self.keys: dict[str, Turn] = {}
+        self.lost: set[str] = set()  # turns of which the first line is damaged
+        self.watchers: list[Reader] = []
+        self._quota = quota
+        self._lifetime_s = lifetime_s
+        self._everybody = everybody
+        self._spend_reserve = spend_reserve
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def turn(self, id_: str) -> Turn:
+        """Return a turn of a chat that is there; raises NoSuchTurn, StoreCorrupt."""
+        turn = self.turns.get(id_)
+        is_hidden = turn is not None and self.chats[turn.chat].is_deleted
+        if (turn is None and id_ not in self.lost) or is_hidden:
+            raise errors.NoSuchTurn("there is no such turn")
+        if turn is None or turn.is_damaged:
+            raise errors.StoreCorrupt("the turn's record is damaged", turn=id_)
+        return turn
+
+    def chat(self, name: str, *, deleted: bool = False) -> Chat:
+        """Return the chat with this id, or the only one whose id begins so."""
+        found = [
+            chat
+            for id_, chat in self.chats.items()
+            if id_.startswith(name) and chat.is_deleted is deleted
+        ]
+        if len(found) > 1:
+            raise errors.NoSuchChat(f"{len(found)} chats begin so: give more of the id")
+        if not found:
+            raise errors.NoSuchChat("there is no such chat")
+        return found[0]
+
+    def by_key(self, key: str, digest: str) -> Turn | None:
+        """Return the turn that this key made; raises KeyReused if it was for something else."""
+        turn = self.keys.get(key)
+        if turn is not None and turn.digest != digest:
+            raise errors.KeyReused("this key was used for another request")
+        return turn
+
+    def view(self, turn: Turn) -> methods.Turn:
+        """Return the turn with its texts; a damaged one has none."""
+        texts = turn.texts or self._texts_of_ended(turn)
+        return methods.Turn(
+            turn=turn.id,
+            chat=turn.chat,
+            state=turn.state,
+            seq=turn.seq,
+            created=turn.created,
+            prompt=texts.prompt,
+            data=texts.data,
+            system=texts.system,
+            asked=turn.asked,
+            text="".join(texts.reply),
+            attempts=turn.attempts,
+            ending=turn.ending,
+        )
+
+    def messages(self, turn: Turn) -> list[dict[str, str]]:
+        """Return the whole chat up to this turn, as the OpenAI message list."""
+        said: list[dict[str, str]] = []
+        system: str | None = None
+        for id_ in self.chats[turn.chat].turns:
+            other = self.turns[id_]
+            if other is not turn and other.state != "done":
+                continue
+            view = self.view(other)
+            system = view.system or system
+            said.append({"role": "user", "content": joined(view.prompt, view.data)})
+            if other is turn:
+                break
+            said.append({"role": "assistant", "content": view.text})
+        return ([{"role": "system", "content": system}] if system else []) + said
+
+    # -- changing -----------------------------------------------------------------------------
+
+    def begin(self, params: methods.TurnStart, digest: str) -> Turn:
+        """Journal a new turn, in a new chat unless params name one; raises StoreFull."""
+        size = 4 * len(params.prompt) + 4 * len(params.data) + len(params.system or "")
+        self.check_room(size + ROOM_BYTES)
+        now = time.time()
+        chat = self.chat(params.chat) if params.chat else None
+        if chat is None:
+            chat = self.make_chat(params.prompt or params.data, now)
+        made = TurnMade(
+            turn=new_id(),
+            chat=chat.id,
+            key=params.key,
+            digest=digest,
+            created=now,
+            boot_s=boot_s(),
+            prompt=params.prompt,
+            data=params.data,
+            system=params.system,
+            asked=params.model,
+        )
+        turn = self.add_turn(made, self.files.journal.append(wire.encode(made)))
+        self.tell_chat(chat, "turn", turn=turn.id)
+        for watcher in chat.watchers:
+            turn.readers.append(watcher)
+            watcher.follow(turn.id)
+        return turn
+
+    def follow(self, turn: Turn, reader: Reader, *, after: int) -> None:
+        """Deliver the events above `after` again, then those to come."""
+        journal = self.files.journal
+        for _, payload in journal.read(turn.begin, turn.stop):
+            stamp = records.decode_stamp(payload)
+            if stamp.turn != turn.id or stamp.type == "turn":
+                continue
+            if stamp.type == "packed":
+                if not self._deliver_packed(payload, reader, after):
+                    return
+                break
+            if stamp.seq > after:
+                line = wire.notification(b"turn." + stamp.type.encode(), payload)
+                if not reader.deliver(turn.id, stamp.seq, line):
+                    return
+        if not turn.has_ended and reader not in turn.readers:
+            turn.readers.append(reader)
+            reader.follow(turn.id)
+
+    def add_text(self, turn: Turn, text: str) -> None:
+        """Raises StoreFull."""
+        self._quota.check_user(self.files, more_bytes=2 * len(text))
+        running(turn).reply.append(text)
+        turn.seq += 1
+        self._tell(turn, b"turn.delta", Delta(turn.id, turn.seq, text))
+
+    def add_event(
+        self,
+        turn: Turn,
+        kind: Literal["queued", "attempt", "think"],
+        *,
+        place: int | None = None,
+        n: int | None = None,
+        model: str | None = None,
+        backend: str | None = None,
+        text: str | None = None,
+    ) -> None:
+        """Raises StoreFull.  A new attempt voids the text before it."""
+        if kind == "attempt":
+            begin_attempt(turn)
+        turn.seq += 1
+        event = Event(
+            turn=turn.id, seq=turn.seq, kind=kind, place=place, n=n, model=model,
+            backend=backend, text=text,
+        )  # fmt: skip
+        self._tell(turn, b"turn.event", event)
+
+    def end(self, turn: Turn, ending: Ending) -> None:
+        """Journal the end of a turn and make its text files; the reserve is there for this."""
+        turn.seq += 1
+        event = End(turn.id, turn.seq, ending)
+        try:
+            self._tell(turn, b"turn.end", event)
+        except errors.StoreFull:
+            self._spend_reserve()
+            self._tell(turn, b"turn.end", event)
+        self.settle(turn, ending, self.files.journal.end)
+        for reader in turn.readers:
+            reader.leave(turn.id)
+        turn.readers.clear()
+        self.tell_chat(self.chats[turn.chat], "turn", turn=turn.id)
+
+    # -- for the other modules of this package ---------------------------------------------------
+
+    def check_room(self, more_bytes: int) -> None:
+        self._quota.check(self.files, self._everybody(), more_bytes=more_bytes)
+
+    def make_chat(self, text: str, now: float) -> Chat:
+        title = " ".join(text[: 4 * TITLE_CHARS].split())[:TITLE_CHARS]
+        made = ChatMade(chat=new_id(), created=now, boot_s=boot_s(), title=title)
+        chat = self.add_chat(made, self.files.journal.append(wire.encode(made)))
+        self.tell_chat(chat, "made")
+        return chat
+
+    def add_chat(self, made: ChatMade, place: int) -> Chat:
+        chat = self.chats.get(made.chat)
+        if chat is None:
+            chat = self.chats[made.chat] = Chat(
+                made.chat, made.title, made.created, made.created, made.boot_s, self._lifetime_s
+            )
+        chat.title = made.title
+        chat.created = made.created
+        chat.is_deleted = made.deleted
+        chat.used_boot_s = max(chat.used_boot_s, made.boot_s)
+        if made.lifetime_s is not None:
+            chat.lifetime_s = made.lifetime_s
+        chat.places.append(place)
+        return chat
+
+    def add_turn(self, made: TurnMade, begin: int) -> Turn:
+        turn = Turn(
+            id=made.turn,
+            chat=made.chat,
+            key=made.key,
+            digest=made.digest,
+            created=made.created,
+            asked=made.asked,
+            begin=begin,
+            texts=Texts(made.prompt, made.data, made.system),
+        )
+        self.turns[turn.id] = self.keys[turn.key] = turn
+        chat = self.chats[turn.chat]
+        chat.turns.append(turn.id)
+        chat.used = max(chat.used, made.created)
+        chat.used_boot_s = max(chat.used_boot_s, made.boot_s)
+        return turn
+
+    def settle(self, turn: Turn, ending: Ending, stop: int) -> None:
+        """Take a turn's end: its texts go into their files and out of the heap."""
+        turn.state = ending.state
+        turn.ending = ending
+        turn.stop = stop
+        texts = running(turn)
+        try:
+            self.files.write_text("prompts", turn.id, joined(texts.prompt, texts.data))
+            self.files.write_text("responses", turn.id, "".join(texts.reply))
+        except errors.StoreFull:
+            log.warning("turn %s: no room for its text files; the journal has it", turn.id)
+        turn.texts = None
+
+    def tell_chat(
+        self, chat: Chat, kind: methods.ChatEventKind, *, turn: str | None = None
+    ) -> None:
+        """Tell those who watch the chat, or all chats."""
+        if chat.watchers or self.watchers:
+            payload = wire.encode(ChatEvent(chat=chat.id, kind=kind, title=chat.title, turn=turn))
+            line = wire.notification(b"chat.event", payload)
+            for readers in (chat.watchers, self.watchers):
+                readers[:] = [reader for reader in readers if reader.deliver("", 0, line)]
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _tell(self, turn: Turn, method: bytes, event: Delta | Event | End) -> None:
+        payload = wire.encode(event)
+        self.files.journal.append(payload)
+        if turn.readers:
+            line = wire.notification(method, payload)
+            turn.readers = [r for r in turn.readers if r.deliver(turn.id, turn.seq, line)]
+
+    def _deliver_packed(self, payload: bytes, reader: Reader, after: int) -> bool:
+        packed = records.decode(payload)
+        assert isinstance(packed, Packed)  # noqa: S101  # its stamp said so
+        for event in records.unpack(packed):
+            if event.seq > after:
+                name = type(event).__struct_config__.tag
+                line = wire.notification(f"turn.{name}".encode(), wire.encode(event))
+                if not reader.deliver(event.turn, event.seq, line):
+                    return False
+        return True
+
+    def _texts_of_ended(self, turn: Turn) -> Texts:
+        """Read a turn's texts: the prompt from its line, the reply from its file or its lines."""
+        if turn.is_damaged:
+            return Texts("", "", None)
+        made: TurnMade | None = None
+        reply: list[str] = []
+        known = self.files.read_text("responses", turn.id)
+        for _, payload in self.files.journal.read(turn.begin, turn.stop):
+            if records.decode_stamp(payload).turn != turn.id:
+                continue
+            record = records.decode(payload)
+            events: list[records.TurnEvent] = []
+            match record:
+                case TurnMade():
+                    made = record
+                case Packed():
+                    made, events = record.made, records.unpack(record)
+                case Delta() | Event() | End():
+                    events = [record]
+                case _:
+                    pass
+            for event in events:
+                take(reply, event)
+            if made is not None and (known is not None or isinstance(record, Packed)):
+                break
+        if made is None:
+            raise errors.StoreCorrupt("the turn's record is damaged", turn=turn.id)
+        return Texts(made.prompt, made.data, made.system, reply if known is None else [known])
+
+
+def take(reply: list[str], event: records.TurnEvent) -> None:
+    """Do to a reply's text what the event does: add to it, or void it."""
+    if isinstance(event, Delta):
+        reply.append(event.text)
+    elif isinstance(event, Event) and event.kind == "attempt":
+        reply.clear()
+
+
+def begin_attempt(turn: Turn) -> None:
+    turn.state = "running"
+    turn.attempts += 1
+    running(turn).reply.clear()
+
+
+def running(turn: Turn) -> Texts:
+    if turn.texts is None:
+        raise errors.InternalError("the turn has ended", turn=turn.id)
+    return turn.texts

@@ -1,0 +1,117 @@
+"""What a turn and a chat are while chatd runs; texts go into the store when a turn ends."""
+
+import base64
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from chat_rpc import errors, methods, wire
+from chatd.store.journal import Place
+
+UNDELETE_S = 3600.0
+
+
+class Reader(Protocol):
+    """Somebody who follows turns and chats: a connection."""
+
+    def follow(self, turn: str) -> None:
+        """Events of this turn will come."""
+
+    def leave(self, turn: str) -> None:
+        """No more events of this turn will come."""
+
+    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+        """Take a notification without waiting; False: this reader takes no more of the turn."""
+        ...
+
+
+@dataclass(slots=True)
+class Texts:
+    """What was said in a turn that has not ended."""
+
+    prompt: str
+    data: str
+    system: str | None
+    reply: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One prompt and its reply."""
+
+    id: str
+    chat: str
+    key: str
+    digest: str
+    created: float
+    asked: str | None
+    begin: Place
+    texts: Texts | None
+    state: methods.State = "queued"
+    seq: int = 0
+    attempts: int = 0
+    ending: methods.Ending | None = None
+    stop: Place | None = None  # where the line after its last one begins
+    is_packed: bool = False
+    is_damaged: bool = False
+    readers: list[Reader] = field(default_factory=list)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.ending is not None
+
+
+@dataclass(slots=True)
+class Chat:
+    """A conversation: its turns, oldest first."""
+
+    id: str
+    title: str
+    created: float
+    used: float
+    used_boot_s: float
+    lifetime_s: float
+    is_deleted: bool = False
+    turns: list[str] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)  # of the lines that are about the chat itself
+    watchers: list[Reader] = field(default_factory=list)
+
+    def ends_boot_s(self) -> float:
+        """When it is destroyed, by CLOCK_BOOTTIME."""
+        return self.used_boot_s + (UNDELETE_S if self.is_deleted else self.lifetime_s)
+
+
+def boot_s() -> float:
+    """Return the seconds since the machine started, suspend included; nobody can set this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def new_id() -> str:
+    """Return 80 random bits as 16 small letters and digits."""
+    return base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
+
+
+def digest_of(params: methods.TurnStart) -> str:
+    """Return what tells two requests with one key apart."""
+    asked = msgspec.structs.replace(params, wait=False)
+    return hashlib.blake2b(wire.encode(asked), digest_size=16).hexdigest()
+
+
+def joined(prompt: str, data: str) -> str:
+    """Return the prompt with what was piped in after it."""
+    return f"{prompt}\n\n{data}" if prompt and data else prompt or data
+
+
+def interrupted(why: str) -> methods.Ending:
+    failure = methods.Failure(errors.CutOff.code, errors.CutOff.kind, why)
+    return methods.Ending(state="interrupted", error=failure)
+
+
+def damaged() -> methods.Ending:
+    kind = errors.StoreCorrupt
+    failure = methods.Failure(kind.code, kind.kind, "the turn's record is damaged")
+    return methods.Ending(state="failed", error=failure)

@@ -1,0 +1,1 @@
+"""The store: everything that chatd keeps, on a tmpfs and nowhere else."""

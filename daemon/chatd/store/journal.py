@@ -1,0 +1,231 @@
+"""A journal: one user's events in order, in segments that only ever grow at their end.
+
+A line is the payload's crc32 in eight hex digits, a space, the payload (one JSON object) and LF.  A
+`Place` is where a line begins: the number of its segment and the offset in it, as one integer that
+grows with time.  What is erased is overwritten with spaces, so that no other place moves.
+"""
+
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from chat_rpc.errors import StoreFull
+
+Place = int
+
+READ_BYTES, PAGE = 2**20, 4096
+LINE_OVERHEAD = 10  # checksum, space, LF
+OFFSET = 0xFFFFFFFF
+SEGMENT = re.compile(r"(\d{6})\.ndj")
+# no JSON string can hold an unescaped quote, so this stands only where a line begins
+BEGIN = re.compile(rb"[0-9a-f]{8} \{\"type\":\"")
+OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(slots=True)
+class Segment:
+    """One file of the journal."""
+
+    number: int
+    file: int  # a descriptor, without O_APPEND: erasing writes in the middle
+    size: int
+    erased: int = 0  # bytes that hold nothing any more
+
+
+class Journal:
+    """The segments of one directory.  Only one process has it open (the store's lock)."""
+
+    def __init__(self, directory: int, *, segment_bytes: int):
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._segments: dict[int, Segment] = {}
+        for number in sorted(self._numbers()):
+            self._open(number, os.O_RDWR)
+        if not self._segments:
+            self._open(1, os.O_CREAT | os.O_EXCL)
+
+    @property
+    def end(self) -> Place:
+        """The place that the next line gets, unless a new segment is begun for it."""
+        last = self._last
+        return _place(last.number, last.size)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self._segments.values())
+
+    @property
+    def files(self) -> int:
+        return len(self._segments)
+
+    def append(self, payload: bytes) -> Place:
+        """Write a line and return its place.  When this returns, it survives the daemon's death.
+
+        Raises StoreFull, and then nothing of it was written.
+        """
+        segment = self._last
+        if segment.size >= self._segment_bytes:
+            segment = self._open(segment.number + 1, os.O_CREAT | os.O_EXCL)
+        line = b"%08x %b\n" % (zlib.crc32(payload), payload)
+        begin = segment.size
+        try:
+            written = os.pwrite(segment.file, line, begin)
+        except OSError as exc:
+            raise full(exc) from exc
+        if written < len(line):
+            os.ftruncate(segment.file, begin)
+            raise StoreFull("the RAM store is full")
+        segment.size += written
+        return _place(segment.number, begin)
+
+    def read(self, begin: Place, end: Place | None = None) -> Iterator[tuple[Place, bytes]]:
+        """Yield place and payload of the lines from `begin` up to `end`; erased ones are left out.
+
+        Only lines that `recover` found sound, or that were appended since, are asked for.
+        """
+        for number in sorted(self._segments):
+            segment = self._segments.get(number)
+            if segment is None or number < begin >> 32:
+                continue
+            if end is not None and _place(number, 0) >= end:
+                return
+            first = begin & OFFSET if number == begin >> 32 else 0
+            stop = segment.size if end is None or number < end >> 32 else end & OFFSET
+            for offset, line in _lines(segment.file, first, stop):
+                if not line.isspace():
+                    yield _place(number, offset), line[9:]
+
+    def recover(self) -> Iterator[tuple[Place, bytes, bool]]:
+        """Yield place, payload and soundness of every line that is there; cut a torn tail off.
+
+        An unsound line is damaged: its payload is the whole of what stood there, and it is erased.
+        """
+        for number in sorted(self._segments):
+            segment = self._segments[number]
+            for offset, line in _lines(segment.file, 0, segment.size, with_rest=True):
+                whole = line.endswith(b"\n")
+                text = line[:-1] if whole else line
+                if not text.strip(b" "):
+                    segment.erased += len(line)
+                elif is_sound(text):
+                    if not whole:  # only its end of line was lost
+                        os.pwrite(segment.file, b"\n", offset + len(line))
+                        segment.size += 1
+                    yield _place(number, offset), text[9:], True
+                elif whole or number != self._last.number:
+                    yield from self._salvage(segment, offset, text)
+                else:
+                    os.ftruncate(segment.file, offset)
+                    segment.size = offset
+
+    def erase(self, lines: Iterable[tuple[Place, int]]) -> None:
+        """Overwrite lines, given by place and size of the payload, with spaces."""
+        for place, payload_bytes in lines:
+            segment = self._segments[place >> 32]
+            length = payload_bytes + LINE_OVERHEAD
+            os.pwrite(segment.file, b" " * (length - 1) + b"\n", place & OFFSET)
+            segment.erased += length
+            self._drop_if_empty(segment)
+
+    def erase_at(self, places: Iterable[Place]) -> None:
+        """Overwrite the lines that begin at these places."""
+        for place in places:
+            _, payload = next(self.read(place, place + 1))
+            self.erase([(place, len(payload))])
+
+    def closed(self) -> list[int]:
+        """Return the numbers of the segments that do not grow any more."""
+        return sorted(self._segments)[:-1]
+
+    def span(self, number: int) -> tuple[Place, Place]:
+        """Return the first place of a segment, and of the one after it."""
+        return _place(number, 0), _place(number + 1, 0)
+
+    def size_of(self, number: int) -> int:
+        return self._segments[number].size if number in self._segments else 0
+
+    def erased(self, number: int) -> int:
+        return self._segments[number].erased if number in self._segments else 0
+
+    def close(self) -> None:
+        for segment in self._segments.values():
+            os.close(segment.file)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _last(self) -> Segment:
+        return self._segments[max(self._segments)]
+
+    def _numbers(self) -> Iterator[int]:
+        for name in os.listdir(self._directory):
+            if match := SEGMENT.fullmatch(name):
+                yield int(match[1])
+
+    def _open(self, number: int, flags: int) -> Segment:
+        try:
+            file = os.open(f"{number:06}.ndj", OPEN | flags, 0o600, dir_fd=self._directory)
+        except OSError as exc:
+            raise full(exc) from exc
+        segment = self._segments[number] = Segment(number, file, os.fstat(file).st_size)
+        return segment
+
+    def _salvage(
+        self, segment: Segment, offset: int, line: bytes
+    ) -> Iterator[tuple[Place, bytes, bool]]:
+        """Take a damaged line apart: where only an LF was damaged, two good lines stand in one."""
+        begins = [0, *(match.start() for match in BEGIN.finditer(line) if match.start())]
+        for begin, end in zip(begins, [*begins[1:], len(line) + 1], strict=True):
+            text = line[begin : end - 1]
+            sound = is_sound(text)
+            kept = text if sound else b" " * len(text)
+            os.pwrite(segment.file, kept + b"\n", offset + begin)
+            segment.size = max(segment.size, offset + end)
+            if not sound:
+                segment.erased += end - begin
+            yield _place(segment.number, offset + begin), text[9:] if sound else text, sound
+
+    def _drop_if_empty(self, segment: Segment) -> None:
+        if segment.erased >= segment.size and segment is not self._last:
+            del self._segments[segment.number]
+            os.ftruncate(segment.file, 0)
+            os.close(segment.file)
+            os.unlink(f"{segment.number:06}.ndj", dir_fd=self._directory)
+
+
+def is_sound(line: bytes) -> bool:
+    """Say whether a line without its LF is as it was written."""
+    try:
+        return line[8:9] == b" " and int(line[:8], 16) == zlib.crc32(line[9:])
+    except ValueError:
+        return False
+
+
+def full(exc: OSError) -> StoreFull:
+    return StoreFull(f"the RAM store cannot be written: {exc.strerror}")
+
+
+def _place(number: int, offset: int) -> Place:
+    return number << 32 | offset
+
+
+def _lines(
+    file: int, begin: int, end: int, *, with_rest: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of the lines that begin before `end`; the LF only `with_rest`."""
+    rest, offset, read = b"", begin, begin
+    while offset < end:
+        data = os.pread(file, max(PAGE, min(READ_BYTES, end - read)), read)
+        if not data:
+            break
+        read += len(data)
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if offset >= end:
+                return
+            yield offset, line + b"\n" if with_rest else line
+            offset += len(line) + 1
+    if rest and with_rest:
+        yield offset, rest

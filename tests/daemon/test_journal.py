@@ -1,0 +1,351 @@
+"""The journal: what was written is there, a damaged line costs only its turn, space comes back."""
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.harness import ram_directory
+
+from chat_rpc import errors, methods
+from chatd.chats import compaction, conversations
+from chatd.chats.quota import Quota
+from chatd.chats.recovery import Recovery
+from chatd.chats.session import Session
+from chatd.chats.turns import digest_of
+from chatd.store.journal import Journal
+from chatd.store.tmpfs import Store
+
+OpenSession = Callable[[], Session]
+
+
+@pytest.fixture
+def folder() -> Iterator[int]:
+    path = ram_directory()
+    descriptor = os.open(path, os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+    shutil.rmtree(path)
+
+
+def payload(number: int, size: int = 0) -> bytes:
+    return b'{"type":"x","n":%d,"s":"%b"}' % (number, b"s" * size)
+
+
+def test_lines_come_back_in_order_over_many_segments(folder: int) -> None:
+    journal = Journal(folder, segment_bytes=300)
+    places = [journal.append(payload(n)) for n in range(100)]
+    assert places == sorted(set(places))
+    assert journal.files > 10
+    assert [line for _, line in journal.read(0)] == [payload(n) for n in range(100)]
+    middle = [line for _, line in journal.read(places[40], places[60])]
+    assert middle == [payload(n) for n in range(40, 60)]
+    journal.close()
+    again = Journal(folder, segment_bytes=300)
+    assert [line for _, line, sound in again.recover() if sound] == [payload(n) for n in range(100)]
+    again.close()
+
+
+def test_what_is_erased_is_gone_from_the_file_and_other_places_stay(folder: int) -> None:
+    journal = Journal(folder, segment_bytes=10_000)
+    places = [journal.append(payload(n)) for n in range(10)]
+    journal.erase([(places[3], len(payload(3))), (places[7], len(payload(7)))])
+    assert [line for _, line in journal.read(0)] == [payload(n) for n in (0, 1, 2, 4, 5, 6, 8, 9)]
+    raw = os.pread(os.open("000001.ndj", os.O_RDONLY, dir_fd=folder), 10_000, 0)
+    assert payload(3) not in raw
+    assert payload(4) in raw
+    journal.close()
+
+
+def test_an_empty_segment_is_removed(folder: int) -> None:
+    journal = Journal(folder, segment_bytes=50)
+    places = [journal.append(payload(n)) for n in range(4)]
+    journal.erase([(place, len(payload(0))) for place in places[:2]])
+    assert journal.files == len(os.listdir(folder)) < 4
+    journal.close()
+
+
+def test_a_torn_tail_is_cut_off_wherever_it_was_torn(folder: int) -> None:
+    journal = Journal(folder, segment_bytes=10_000)
+    for number in range(3):
+        journal.append(payload(number))
+    journal.close()
+    file = os.open("000001.ndj", os.O_RDWR, dir_fd=folder)
+    whole = os.pread(file, 10_000, 0)
+    for size in range(len(whole) + 1):
+        os.ftruncate(file, 0)
+        os.pwrite(file, whole[:size], 0)
+        again = Journal(folder, segment_bytes=10_000)
+        lines = [line for _, line, sound in again.recover() if sound]
+        assert lines == [payload(n) for n in range(len(lines))]
+        assert len(lines) >= whole[:size].count(b"\n")
+        again.append(payload(7))
+        assert [line for _, line in again.read(0)] == [*lines, payload(7)]
+        again.close()
+    os.close(file)
+
+
+# -- sessions over a journal -----------------------------------------------------------------------
+
+
+class Home:
+    """A store and the session of one user in it, opened as often as a test likes."""
+
+    def __init__(self, path: Path, **options: int):
+        self.path = path
+        self.options = {"segment_bytes": 2000, **options}
+        self.store: Store | None = None
+
+    def open(self) -> Session:
+        self.close()
+        self.store = Store(self.path, segment_bytes=self.options["segment_bytes"])
+        quota = Quota(self.store, own_mount=False, store_bytes=self.options.get("bytes", 2**26))
+        files = self.store.session(1000)
+        session = Session(1000, files, quota, 3600.0, lambda: [files], self.store.spend_reserve)
+        Recovery(session).run()
+        return session
+
+    def close(self) -> None:
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+
+
+@pytest.fixture
+def home(ram: Path) -> Iterator[Home]:
+    home = Home(ram)
+    yield home
+    home.close()
+
+
+def say(session: Session, prompt: str, reply: list[str], chat: str | None = None) -> str:
+    """Make a whole turn; returns its id."""
+    params = methods.TurnStart(
+        prompt=prompt, key=f"k-{len(session.turns)}-{prompt}"[:64], chat=chat
+    )
+    turn = session.begin(params, digest_of(params))
+    session.add_event(turn, "attempt", n=1, model="m", backend="b")
+    for text in reply:
+        session.add_text(turn, text)
+    session.end(turn, methods.Ending(state="done", finish="stop", model="m"))
+    return turn.id
+
+
+class Ear:
+    """A reader that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int, bytes]] = []
+
+    def follow(self, turn: str) -> None:
+        pass
+
+    def leave(self, turn: str) -> None:
+        pass
+
+    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+        self.lines.append((seq, line))
+        return True
+
+
+def heard(session: Session, turn: str, after: int = 0) -> list[tuple[int, bytes]]:
+    ear = Ear()
+    session.follow(session.turn(turn), ear, after=after)
+    return ear.lines
+
+
+def fill(session: Session, turns: int = 12) -> dict[str, methods.Turn]:
+    chance = random.Random(turns)
+    ids = []
+    for number in range(turns):
+        words = [f"{chance.random()} é日 " for _ in range(chance.randrange(20))]
+        ids.append(say(session, f"prompt {number}", words))
+    return {id_: session.view(session.turn(id_)) for id_ in ids}
+
+
+def test_compaction_changes_nothing_that_can_be_seen(home: Home) -> None:
+    session = home.open()
+    before = fill(session)
+    told = {id_: heard(session, id_) for id_ in before}
+    rest = {id_: heard(session, id_, after=5) for id_ in before}
+    files = session.files.journal.files
+    for _ in compaction.compact(session):
+        assert {id_: session.view(session.turn(id_)) for id_ in before} == before
+    assert session.files.journal.files < files
+    for _ in range(2):
+        assert {id_: session.view(session.turn(id_)) for id_ in before} == before
+        assert {id_: heard(session, id_) for id_ in before} == told
+        assert {id_: heard(session, id_, after=5) for id_ in before} == rest
+        session = home.open()
+
+
+def test_a_death_between_the_two_steps_of_compaction_harms_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = home.open()
+    before = fill(session)
+
+    class Death(Exception):
+        pass
+
+    def die(*_: object) -> None:
+        raise Death
+
+    monkeypatch.setattr(session.files.journal, "erase", die)
+    for id_ in before:
+        with pytest.raises(Death):
+            compaction.pack_turn(session, session.turn(id_))
+    session = home.open()
+    assert {id_: session.view(session.turn(id_)) for id_ in before} == before
+
+
+def test_destroying_a_chat_leaves_no_byte_of_it(home: Home) -> None:
+    session = home.open()
+    keep = say(session, "this stays", ["all ", "of it"])
+    gone = say(session, "canary-prompt", ["canary", "-reply"])
+    packed = say(session, "canary-packed", ["canary", "-packed-reply"])
+    compaction.pack_turn(session, session.turn(packed))
+    for turn in (gone, packed):
+        conversations.destroy(session, session.chats[session.turn(turn).chat])
+    with pytest.raises(errors.NoSuchTurn):
+        session.turn(gone)
+    for path in home.path.rglob("*"):
+        assert not path.is_file() or b"canary" not in path.read_bytes(), path
+    session = home.open()
+    assert [turn.id for turn in session.turns.values()] == [keep]
+    assert session.view(session.turn(keep)).text == "all of it"
+
+
+def test_used_space_comes_back_when_chats_are_deleted_as_it_goes(home: Home) -> None:
+    session = home.open()
+    sizes = []
+    for number in range(300):
+        turn = say(session, f"q{number}", ["word "] * 20)
+        if number >= 10:
+            oldest = next(iter(session.chats.values()))
+            conversations.destroy(session, oldest)
+        for _ in compaction.compact(session):
+            pass
+        sizes.append(session.files.used_bytes)
+        assert session.view(session.turn(turn)).text == "word " * 20
+    assert max(sizes[100:]) < 2 * max(sizes[20:100])
+    assert len(session.turns) == 10
+
+
+def test_a_byte_that_is_flipped_costs_at_most_its_turn_and_never_tells_a_wrong_text(
+    home: Home,
+) -> None:
+    session = home.open()
+    before = fill(session, 5)
+    home.close()
+    journals = sorted(home.path.glob("session_1000/journal/*"))
+    saved = {path: path.read_bytes() for path in journals}
+    for path in (
+        *home.path.glob("session_1000/prompts/*"),
+        *home.path.glob("session_1000/responses/*"),
+    ):
+        path.unlink()  # so that every text comes from the journal
+    chance = random.Random(5)
+    for path in journals:
+        for offset in range(0, len(saved[path]), 3):
+            for other in home.path.glob("session_1000/journal/*"):
+                other.unlink()
+            for other, content in saved.items():
+                other.write_bytes(content)
+            data = bytearray(saved[path])
+            data[offset] ^= 1 << chance.randrange(8)
+            path.write_bytes(data)
+            for text in home.path.glob("session_1000/*s/*.txt"):
+                text.unlink()  # so that every text comes from the journal
+            session = home.open()
+            lost = 0
+            for id_, turn in before.items():
+                try:
+                    assert session.view(session.turn(id_)) == turn
+                except errors.RpcError:
+                    lost += 1
+                except AssertionError:
+                    found = session.turns[id_]
+                    assert not found.has_ended, (path, offset, id_)  # it will be asked again
+                    lost += 1
+            assert lost <= 1, (path, offset)
+            home.close()
+
+
+def test_a_full_share_is_refused_ahead_of_time_and_what_runs_gets_its_end(ram: Path) -> None:
+    home = Home(ram, bytes=8 * 2**20, segment_bytes=2**16)
+    session = home.open()
+    params = methods.TurnStart(prompt="x", key="k")
+    turn = session.begin(params, digest_of(params))
+    session.add_event(turn, "attempt", n=1)
+    with pytest.raises(errors.StoreFull):
+        for _ in range(100_000):
+            session.add_text(turn, "word " * 100)
+    session.end(turn, methods.Ending(state="failed"))
+    with pytest.raises(errors.StoreFull):
+        say(session, "another", ["word"])
+    conversations.destroy(session, session.chats[turn.chat])
+    for _ in compaction.compact(session):
+        pass
+    say(session, "another", ["word"])
+    home.close()
+
+
+def test_a_chat_ends_by_its_own_clock_and_not_by_the_wall_s(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = home.open()
+    kept, used, old = (say(session, name, ["x"]) for name in ("kept", "used", "old"))
+    chats = {
+        name: session.turn(id_).chat for name, id_ in (("kept", kept), ("used", used), ("old", old))
+    }
+    conversations.keep(session, session.chats[chats["kept"]], 7200.0)
+    now = 0.0
+
+    def later() -> float:
+        return real() + now
+
+    from chatd.chats import turns
+
+    real = turns.boot_s
+    for module in (conversations, turns):
+        monkeypatch.setattr(module, "boot_s", later)
+    monkeypatch.setattr("time.time", lambda: 4e9)  # the wall clock jumps by decades
+    list(conversations.expire(session))
+    assert len(session.chats) == 3
+    now = 3500.0
+    monkeypatch.setattr("chatd.chats.session.boot_s", later)
+    say(session, "again", ["x"], chat=chats["used"])
+    now = 3700.0
+    list(conversations.expire(session))
+    assert set(session.chats) == {chats["kept"], chats["used"]}
+    now = 7300.0
+    list(conversations.expire(session))
+    assert set(session.chats) == set()
+    home.open()
+
+
+def test_links_that_are_planted_in_a_session_are_not_followed(home: Home, tmp_path: Path) -> None:
+    session = home.open()
+    target = tmp_path / "target"
+    target.write_text("mine")
+    params = methods.TurnStart(prompt="x", key="k")
+    turn = session.begin(params, digest_of(params))
+    for kind in ("prompts", "responses"):
+        (home.path / "session_1000" / kind / f"{turn.id}.txt").symlink_to(target)
+    session.add_text(turn, "a reply")
+    session.end(turn, methods.Ending(state="done"))
+    assert target.read_text() == "mine"
+    assert session.view(turn).text == "a reply"
+    conversations.destroy(session, session.chats[turn.chat])
+    assert target.read_text() == "mine"
+
+
+def test_a_session_directory_that_is_a_link_is_refused(ram: Path, tmp_path: Path) -> None:
+    (ram / "session_1000").symlink_to(tmp_path)
+    home = Home(ram)
+    with pytest.raises(OSError, match=r"Too many levels|Not a directory"):
+        home.open()
+    home.close()
