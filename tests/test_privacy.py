@@ -64,6 +64,7 @@ def exercise(daemon: Daemon, canaries: Canaries, wrapper: Sequence[str] = ()) ->
     chat("-m", "echo", "--json", canaries.prompt(), stdin=canaries.prompt().encode())
     chat("-m", canaries.prompt(), canaries.prompt())  # as a model's name too
     chat("-m", "hash", canaries.prompt(), stdin=canaries.prompt().encode() + b"\xff")
+    chat("-0", "-m", "demo", canaries.prompt())  # the engine is a process of ours, too
     chat("list")
     chat("show")
     chat("show", canaries.prompt())
