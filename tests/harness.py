@@ -198,11 +198,11 @@ def run(
     return Ran(done.returncode, done.stdout, done.stderr.decode())
 
 
-def configured(*servers: tuple[str, ModelServer], extra: str = "") -> str:
+def configured(*servers: tuple[str, ModelServer], extra: str = "", slots: int = 64) -> str:
     """Return a chatd.toml that knows these servers and looks for no others."""
     lines = ["[finding]", "enabled = false", extra]
     for name, server in servers:
-        lines += ["[[servers]]", f'name = "{name}"', f'url = "{server.url}"', "slots = 64"]
+        lines += ["[[servers]]", f'name = "{name}"', f'url = "{server.url}"', f"slots = {slots}"]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.conftest import StartDaemon
 from tests.fakes.scripts import hash_reply
-from tests.harness import Daemon, ModelServer
+from tests.harness import Daemon, ModelServer, configured
 
 from chat_rpc import aio, errors, methods
 from chat_rpc.client import TurnEvent
@@ -248,15 +248,7 @@ async def test_what_cannot_be_done_says_so(
 async def test_the_queue_tells_places_and_every_turn_gets_its_slot(
     start_daemon: StartDaemon, scripted: ModelServer
 ) -> None:
-    config = f"""
-        [finding]
-        enabled = false
-        [[servers]]
-        name = "narrow"
-        url = "{scripted.url}"
-        slots = 1
-    """
-    daemon = start_daemon(config)
+    daemon = start_daemon(configured(("narrow", scripted), slots=1))
     async with aio.connect(daemon.socket) as client:
         turns = [
             (await client.call(methods.START, ask(f"q{n}", key=f"k{n}", model="slow"))).turn
@@ -274,15 +266,7 @@ async def test_the_queue_tells_places_and_every_turn_gets_its_slot(
 async def test_who_waits_in_the_queue_can_be_cancelled(
     start_daemon: StartDaemon, scripted: ModelServer
 ) -> None:
-    config = f"""
-        [finding]
-        enabled = false
-        [[servers]]
-        name = "narrow"
-        url = "{scripted.url}"
-        slots = 1
-    """
-    daemon = start_daemon(config)
+    daemon = start_daemon(configured(("narrow", scripted), slots=1))
     async with aio.connect(daemon.socket) as client:
         stalled, queued, last = [
             (await client.call(methods.START, ask(f"q{n}", key=f"k{n}", model=model))).turn
