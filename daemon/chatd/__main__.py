@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -92,6 +93,8 @@ async def serve(
                 context.inference.resume(session, turn)
             _tell_ready(ready_fd)
             await asyncio.to_thread(import_module, "chatd.backends.server")
+            gc.collect()
+            gc.freeze()  # what is imported now stays: it need not be looked at again
             await stop.wait()
             log.info("stopping")
             watch.cancel()

@@ -2,20 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from types import CoroutineType
 from typing import Protocol
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from chat_rpc import errors, methods, wire
-from chatd.boundary import boundary
-from chatd.handlers import Answer, Handler
+from chatd.boundary import boundary, stopped
+from chatd.handlers import Answer, Handler, Waiting
 from chatd.handlers.context import Context, Peer, Then
 
 log = logging.getLogger(__name__)
 
 Reply = Callable[[bytes | None], object]
+
+ARRAY = ord("[")
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+decode_request = wire.decode_request
 
 
 class Caller(Peer, Protocol):
@@ -46,7 +52,7 @@ class Dispatcher:
 
     def receive(self, line: bytes, caller: Caller) -> None:
         """Handle one line; the answer is sent before this returns unless a method must wait."""
-        if line.lstrip()[:1] != b"[":
+        if line[0] != ARRAY and line.lstrip()[:1] != b"[":
             self._request(line, caller, caller.reply)
             return
         try:
@@ -65,22 +71,26 @@ class Dispatcher:
     def _request(self, line: bytes, caller: Caller, reply: Reply) -> None:
         """Handle one request; `reply` gets its answer, or None for a notification, once."""
         id_: wire.Id = None
-        wants_answer = True
         try:
-            with boundary(log, "a request"):
-                request = _decode(line)
-                wants_answer = request.id is not UNSET
-                id_ = None if request.id is UNSET else request.id
-                answer = self._call(request, caller)
-                if not isinstance(answer, Struct | Then):
-                    self._wait_for(id_, answer, caller, reply if wants_answer else _hushed(reply))
-                    return
-        except errors.RpcError as exc:
-            reply(wire.failure(id_, exc.fault()) if wants_answer else None)
+            try:
+                request = decode_request(line)
+            except MALFORMED:
+                raise _malformed(line) from None
+            if request.id is UNSET:
+                reply = _hushed(reply)
+            else:
+                id_ = request.id
+            answer = self._call(request, caller)
+        except Exception as exc:  # noqa: BLE001  # see boundary
+            reply(wire.failure(id_, stopped(exc, log, "a request").fault()))
             return
-        _answer(id_, answer, reply if wants_answer else _hushed(reply))
+        if isinstance(answer, CoroutineType):
+            caller.begin_request()
+            self._tasks.create_task(_wait(id_, answer, caller, reply))
+        else:
+            _answer(id_, answer, reply)  # type: ignore[arg-type]  # every Coroutine here is of that type
 
-    def _call(self, request: wire.Request, caller: Caller) -> Answer | Awaitable[Answer]:
+    def _call(self, request: wire.Request, caller: Caller) -> Answer | Waiting:
         try:
             handler, decode = self._methods[request.method]
         except KeyError:
@@ -89,26 +99,9 @@ class Dispatcher:
             raise errors.Overloaded("too many requests are unanswered", retry_after_ms=100)
         try:
             params = decode(request.params)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        except MALFORMED as exc:
             raise errors.InvalidParams(_place(exc)) from exc
         return handler(self._context, caller, params)
-
-    def _wait_for(
-        self, id_: wire.Id, answer: Awaitable[Answer], caller: Caller, reply: Reply
-    ) -> None:
-        async def wait() -> None:
-            try:
-                with boundary(log, "a request"):
-                    result = await answer
-            except errors.RpcError as exc:
-                reply(wire.failure(id_, exc.fault()))
-            else:
-                _answer(id_, result, reply)
-            finally:
-                caller.end_request()
-
-        caller.begin_request()
-        self._tasks.create_task(wait())
 
 
 class Batch:
@@ -127,24 +120,35 @@ class Batch:
             self._caller.send(b"[%b]\n" % b",".join(self._answers))
 
 
+async def _wait(id_: wire.Id, answer: Waiting, caller: Caller, reply: Reply) -> None:
+    try:
+        with boundary(log, "a request"):
+            result = await answer
+    except errors.RpcError as exc:
+        reply(wire.failure(id_, exc.fault()))
+    else:
+        _answer(id_, result, reply)
+    finally:
+        caller.end_request()
+
+
 def _answer(id_: wire.Id, answer: Answer, reply: Reply) -> None:
-    result, then = answer if isinstance(answer, Then) else (answer, None)
-    reply(wire.response(id_, result))
-    if then is not None:
-        then()
+    if isinstance(answer, Then):
+        reply(wire.response(id_, answer.result))
+        answer.do()
+    else:
+        reply(wire.response(id_, answer))
 
 
 def _hushed(reply: Reply) -> Reply:
+    """Return what a notification's answer is given to: it is as if there were none."""
     return lambda _: reply(None)
 
 
-def _decode(line: bytes) -> wire.Request:
-    try:
-        return wire.decode_request(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if wire.is_json(line):
-            raise errors.InvalidRequest("the line is no JSON-RPC 2.0 request") from None
-        raise errors.ParseError("the line is not JSON in UTF-8") from None
+def _malformed(line: bytes) -> errors.RpcError:
+    if wire.is_json(line):
+        return errors.InvalidRequest("the line is no JSON-RPC 2.0 request")
+    return errors.ParseError("the line is not JSON in UTF-8")
 
 
 def _place(exc: Exception) -> str:

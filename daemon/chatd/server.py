@@ -27,7 +27,11 @@ FIRST_CALL_S = 0.5
 
 
 class Connection(asyncio.Protocol):
-    """One client.  Everything that one read brings is answered in one write."""
+    """One client.
+
+    Everything that one read brings is answered in one write: uvloop gathers what is written until
+    it looks for events again.
+    """
 
     def __init__(self, server: "Server", uid: int, *, is_admin: bool):
         self.uid = uid
@@ -37,9 +41,10 @@ class Connection(asyncio.Protocol):
         self._following: set[str] = set()
         self._is_half_closed = False
         self._server = server
+        self._receive = server.dispatcher.receive
         self._limits = server.limits
+        self._line_bytes = server.limits.line_bytes
         self._rest = bytearray()
-        self._out: list[bytes] | None = None
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -56,26 +61,25 @@ class Connection(asyncio.Protocol):
         self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        end = data.rfind(b"\n")
-        if end >= 0:
-            lines = (bytes(self._rest) + data[:end] if self._rest else data[:end]).split(b"\n")
-            self._rest = bytearray(data[end + 1 :])
+        end = data.find(b"\n")
+        if end < 0:
+            self._rest += data
+        else:
             if not self.has_spoken:
                 self.has_spoken = True
                 self._stop_clock()
-            self._out = []
+            if end == len(data) - 1 and not self._rest:  # most often: one line, and whole
+                lines = [data[:end]]
+            else:
+                *lines, rest = (bytes(self._rest) + data).split(b"\n")
+                self._rest = bytearray(rest)
             for line in lines:
-                if len(line) > self._limits.line_bytes:
+                if len(line) > self._line_bytes:
                     self._refuse_long_line()
-                    break
+                    return
                 if line:
-                    self._server.dispatcher.receive(line, self)
-            out, self._out = self._out, None
-            if out and self._transport is not None:
-                self._transport.writelines(out)
-        else:
-            self._rest += data
-        if len(self._rest) > self._limits.line_bytes:
+                    self._receive(line, self)
+        if len(self._rest) > self._line_bytes:
             self._refuse_long_line()
 
     def pause_writing(self) -> None:
@@ -87,9 +91,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def send(self, line: bytes) -> None:
-        if self._out is not None:
-            self._out.append(line)
-        elif self._transport is not None:
+        if self._transport is not None:
             self._transport.write(line)
 
     def reply(self, answer: bytes | None) -> None:
@@ -153,9 +155,7 @@ class Connection(asyncio.Protocol):
         self._rest.clear()
         limit = self._limits.line_bytes
         fault = errors.MessageTooLarge(f"a line is longer than {limit} bytes").fault()
-        if self._transport is not None:
-            self._transport.writelines([*(self._out or []), wire.failure(None, fault)])
-            self._out = None
+        self.send(wire.failure(None, fault))
         self.close()
 
     def _stop_clock(self) -> None:

@@ -1,6 +1,6 @@
 """One function a method: decode nothing, decide nothing; call the part that does, and answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -9,8 +9,9 @@ from chatd.handlers import admin, chat, model, rpc, system, turn
 from chatd.handlers.context import Context, Peer, Then
 
 Answer = Struct | Then
+Waiting = Coroutine[Any, Any, Answer]  # Any: what it and its loop tell each other is nobody's
 # Any: one table for handlers of many parameter types; dispatch decodes by the same name
-Handler = Callable[[Context, Peer, Any], Answer | Awaitable[Answer]]
+Handler = Callable[[Context, Peer, Any], Answer | Waiting]
 
 HANDLERS: Mapping[str, Handler] = {
     "system.hello": system.hello,

@@ -1,6 +1,7 @@
 """turn.*: ask, follow, stop, look."""
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 from chat_rpc import errors, methods, wire
 from chatd.chats.session import Session
@@ -10,7 +11,7 @@ from chatd.handlers.context import Context, Peer, Then
 
 def start(
     context: Context, peer: Peer, params: methods.TurnStart
-) -> Then | Awaitable[methods.Started]:
+) -> Then | Coroutine[Any, Any, methods.Started]:
     session = context.sessions.of(peer.uid)
     turn, replayed = context.inference.start(session, params)
     if params.wait:
