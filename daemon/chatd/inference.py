@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 from chat_rpc import errors, methods
 from chat_rpc.methods import Ending, Failure, Timings, Usage
 from chatd.backends import demo
-from chatd.backends.pieces import Finish, Piece, Text, Thought
+from chatd.backends.pieces import Finish, Piece, Thought
 from chatd.backends.pool import Choice, Pool, plain_name
 from chatd.boundary import boundary
 from chatd.chats import context
@@ -99,8 +99,6 @@ class Inference:
             del self._running[turn.id]
         try:
             with boundary(log, f"the end of turn {turn.id}"):
-                with suppress(errors.StoreFull):  # the end, below, says what the state is
-                    work.flush()
                 session.end(turn, ending)
         except errors.RpcError as exc:
             log.error("turn %s of uid %d has no end: %s", turn.id, session.uid, exc.kind)
@@ -149,8 +147,6 @@ class Attempt:
         self._dropped_turns = 0
         self._finish: Finish | None = None
         self._text: list[str] = []  # all of it, while it is held or checked
-        self._unsent: list[str] = []
-        self._failure: errors.RpcError | None = None
 
     def tell_place(self, place: int) -> None:
         self.session.add_event(self.turn, "queued", place=place)
@@ -176,18 +172,22 @@ class Attempt:
         """Take the whole reply; the demo's is held, any other is passed on as it comes."""
         assert self._choice is not None  # noqa: S101  # begin() came first
         slack_s = min(0.5, self._limits.token_s / 4)
-        reply = self._choice.server.reply(self._choice.model, self._messages, options)
+        wound = 0.0
+
+        def take(piece: Piece) -> None:
+            # comments of the server's are no piece: they do not stop the clock
+            nonlocal wound
+            if (now := self._loop.time()) > wound + slack_s and not clock.expired():
+                wound = now  # not for every token: a timer costs as much as one
+                clock.reschedule(now + self._limits.token_s + slack_s)
+            self._take(piece)
+
+        server = self._choice.server
         try:
-            async with aclosing(reply), asyncio.timeout(self._limits.first_token_s) as clock:
-                wound = 0.0
-                async for piece in reply:
-                    # comments of the server's are no piece: they do not stop the clock
-                    if (now := self._loop.time()) > wound + slack_s:
-                        wound = now  # not for every token: a timer costs as much as one
-                        clock.reschedule(now + self._limits.token_s + slack_s)
-                    self._take(piece)
+            async with asyncio.timeout(self._limits.first_token_s) as clock:
+                self._finish = await server.reply(self._choice.model, self._messages, options, take)
         except TimeoutError:
-            raise errors.Stalled(f"{self._choice.server.name} sent no more tokens") from None
+            raise errors.Stalled(f"{server.name} sent no more tokens") from None
 
     def check(self) -> None:
         """Raise unless the reply is a good one; then a held one is passed on."""
@@ -217,40 +217,19 @@ class Attempt:
             error=error,
         )
 
-    def flush(self) -> None:
-        """Pass on what has come: all that was in the buffer together is one event."""
-        if self._unsent:
-            text, self._unsent = "".join(self._unsent), []
-            self.session.add_text(self.turn, text)
-
     @property
     def _is_demo(self) -> bool:
         return self._choice is not None and self._choice.is_demo
 
     def _take(self, piece: Piece) -> None:
-        if self._failure is not None:
-            raise self._failure
         if not self._timings.first_ms:
             self._timings.first_ms = self._elapsed_ms()
-        match piece:
-            case Text():
-                self._text.append(piece.text)
-                if not self._is_demo:
-                    if not self._unsent:
-                        self._loop.call_soon(self._flush_soon)
-                    self._unsent.append(piece.text)
-            case Thought():
-                self.flush()
-                self.session.add_event(self.turn, "think", text=piece.text)
-            case Finish():
-                self._finish = piece
-                self.flush()
-
-    def _flush_soon(self) -> None:
-        try:
-            self.flush()
-        except errors.RpcError as exc:  # the store is full: the next piece raises it in its task
-            self._failure = exc
+        if isinstance(piece, Thought):
+            self.session.add_event(self.turn, "think", text=piece.text)
+        else:
+            self._text.append(piece.text)
+            if not self._is_demo:
+                self.session.add_text(self.turn, piece.text)
 
     def _elapsed_ms(self) -> int:
         return round((self._loop.time() - self._began) * 1000)

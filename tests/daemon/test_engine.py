@@ -12,7 +12,7 @@ from tests.harness import is_alive
 
 from chat_rpc import errors
 from chatd.backends.engine import Engine
-from chatd.backends.pieces import Finish, Text
+from chatd.backends.pieces import Finish, Piece, Text
 from chatd.backends.server import ModelServer
 from chatd.config import Engine as Settings
 
@@ -42,13 +42,14 @@ def served_by(engine: Engine) -> ModelServer:
 
 
 async def reply(server: ModelServer, **options: object) -> tuple[str, Finish]:
-    text = ""
-    async for piece in server.reply("m", [{"role": "user", "content": "x"}], options):
-        if isinstance(piece, Text):
-            text += piece.text
-        elif isinstance(piece, Finish):
-            return text, piece
-    raise AssertionError("no finish")
+    texts: list[str] = []
+
+    def take(piece: Piece) -> None:
+        assert isinstance(piece, Text)
+        texts.append(piece.text)
+
+    finish = await server.reply("m", [{"role": "user", "content": "x"}], options, take)
+    return "".join(texts), finish
 
 
 async def test_eight_streams_on_four_slots_arrive_byte_by_byte(
@@ -92,11 +93,15 @@ async def test_its_death_in_mid_reply_cuts_the_reply_off(
     engine: Engine, server: ModelServer
 ) -> None:
     async with engine.running():
-        assert engine._child is not None
+        child = engine._child
+        assert child is not None
+
+        def take(piece: Piece) -> None:
+            if child.returncode is None:
+                child.kill()
+
         with pytest.raises(errors.CutOff):
-            async for piece in server.reply("m", [{"role": "user", "content": "x"}], {}):
-                if isinstance(piece, Text):
-                    engine._child.kill()
+            await server.reply("m", [{"role": "user", "content": "x"}], {}, take)
 
 
 async def test_it_is_stopped_when_idle(ram: Path) -> None:

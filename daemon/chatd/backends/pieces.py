@@ -28,4 +28,4 @@ class Finish:
     usage: Usage | None
 
 
-Piece = Text | Thought | Finish
+Piece = Text | Thought

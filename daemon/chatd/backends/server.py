@@ -8,7 +8,7 @@ Importing this takes half a second: only the pool does, once, when chatd is up.
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -18,33 +18,16 @@ import openai
 from msgspec import Struct
 
 from chat_rpc import errors
-from chat_rpc.methods import Usage
 from chatd.backends import http, sse
-from chatd.backends.pieces import Finish, Piece, Text, Thought
+from chatd.backends.pieces import Finish
+from chatd.backends.reply import Reply, Take
+from chatd.backends.transport import Check
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
 CONTEXT_CODES = ("exceed_context_size_error", "context_length_exceeded", "ContextWindowExceeded")
 WORD = re.compile(r"[A-Za-z0-9_.-]{1,60}")
-
-
-class _Delta(Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-
-
-class _Choice(Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-    finish_reason: str | None = None
-
-
-class _Chunk(Struct):
-    choices: list[_Choice] = []
-    model: str | None = None
-    usage: Usage | None = None
-    error: object = None
 
 
 class _Meta(Struct):
@@ -67,7 +50,6 @@ class _Models(Struct):
     data: list[_Model]
 
 
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_models = msgspec.json.Decoder(_Models).decode
 
 
@@ -86,7 +68,7 @@ class ModelServer:
         connect_s: float,
         api_key: str = "none",  # never from the environment: a cloud key is not for a local server
         unix_socket: str | None = None,
-        check: http.Check | None = None,
+        check: Check | None = None,
     ):
         self.name = name
         self.url = url
@@ -122,15 +104,18 @@ class ModelServer:
         raise errors.NotTheProtocol(f"{self.name} lists no models (HTTP {status})")
 
     async def reply(
-        self, model: str, messages: list[dict[str, str]], options: Mapping[str, object]
-    ) -> AsyncGenerator[Piece]:
-        """Yield the reply as it comes, Finish last; raises if it is not whole.
+        self,
+        model: str,
+        messages: list[dict[str, str]],
+        options: Mapping[str, object],
+        take: Take,
+    ) -> Finish:
+        """Give the reply to `take` as it comes, and return its end; raises if it is not whole.
 
-        Closing the iterator early closes the connection, which frees the server's slot.
+        What `take` raises comes out here.  Cancelling closes the connection, which frees the
+        server's slot.
         """
-        finish: str | None = None
-        served: str | None = None
-        usage: Usage | None = None
+        reply = Reply(self.name, take)
         async with (
             self._errors(),
             self._client.chat.completions.with_streaming_response.create(
@@ -144,26 +129,8 @@ class ModelServer:
             kind = response.headers.get("content-type", "")
             if not kind.startswith("text/event-stream"):
                 raise errors.NotTheProtocol(f"{self.name} sent no event stream {_word(kind)}")
-            parser = sse.Parser()
-            async for received in response.iter_bytes():
-                for data in parser.feed(received):
-                    if data == b"[DONE]":
-                        continue
-                    chunk = _decode_chunk(data)
-                    if chunk.error:
-                        raise errors.ServerError(f"{self.name} reported an error in mid-reply")
-                    served = chunk.model or served
-                    usage = chunk.usage or usage
-                    for choice in chunk.choices[:1]:
-                        delta = choice.delta
-                        if thought := delta.reasoning_content or delta.reasoning:
-                            yield Thought(thought)
-                        if delta.content:
-                            yield Text(delta.content)
-                        finish = choice.finish_reason or finish
-        if finish is None:
-            raise errors.CutOff(f"{self.name} ended the reply without a finish reason")
-        yield Finish(finish, served, usage)
+            await response.http_response.extensions["body"].pour(reply.feed)
+        return reply.finish()
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -185,10 +152,15 @@ class ModelServer:
         except (openai.APITimeoutError, httpx2.TimeoutException) as exc:
             raise errors.ServerUnreachable(f"{self.name} at {self.url} did not answer") from exc
         except (openai.APIConnectionError, httpx2.ConnectError) as exc:
-            if isinstance(exc.__cause__, http.Refused):
-                why = f"{self.name} at {self.url}: {exc.__cause__}"
+            cause = exc.__cause__
+            if isinstance(cause, http.Refused):
+                why = f"{self.name} at {self.url}: {cause}"
                 raise errors.ServerUnreachable(why) from None
+            if isinstance(cause, httpx2.RemoteProtocolError):
+                raise errors.NotTheProtocol(f"{self.name} does not speak HTTP") from exc
             raise errors.ServerUnreachable(f"{self.name} at {self.url} does not answer") from exc
+        except httpx2.RemoteProtocolError as exc:
+            raise errors.NotTheProtocol(f"{self.name} sent what is not HTTP") from exc
         except httpx2.HTTPError as exc:
             raise errors.CutOff(f"{self.name} closed the connection in mid-reply") from exc
         except sse.EventTooLong as exc:
