@@ -9,11 +9,16 @@ from pathlib import Path
 
 from tests.harness import CHAT
 
-from bench import ping, relay, start, table
+from bench import append, ping, relay, start, table
 from bench.comparison import Meaningless, Report
 
 QUICK_ROUNDS = 3
-ROUNDS = {"start": start.ROUNDS, "ping": ping.ROUNDS, "relay": relay.ROUNDS}
+ROUNDS = {
+    "start": start.ROUNDS,
+    "ping": ping.ROUNDS,
+    "relay": relay.ROUNDS,
+    "append": append.ROUNDS,
+}
 
 
 def main() -> int:
@@ -25,6 +30,7 @@ def main() -> int:
         "start": lambda rounds: start.measure(rounds, arguments.chat),
         "ping": ping.measure,
         "relay": relay.measure,
+        "append": append.measure,
     }
     reports = []
     for name in [arguments.benchmark] if arguments.benchmark else ROUNDS:
