@@ -2,15 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from chat_rpc import errors, methods, wire
-from chat_rpc.client import TURN_EVENTS, TurnEvent
+from chat_rpc.client import RETRY_S, RETRY_STEP_S, TURN_EVENTS, TurnEvent
 
 P = TypeVar("P", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
@@ -121,3 +121,49 @@ async def connect(path: Path) -> AsyncIterator[Client]:
         reading.cancel()
         await asyncio.wait([reading])
         writer.close()
+
+
+async def ask(
+    path: Path, params: methods.TurnStart, *, retry_s: float = RETRY_S
+) -> AsyncGenerator[methods.Started | TurnEvent]:
+    """Ask, and yield Started and then the turn's events, the last of which is its End.
+
+    A connection that is lost, refused or too slow is made anew, for `retry_s` before it raises: the
+    key makes a second start harmless, and `attach` goes on after the last event.  Who leaves early
+    closes the iterator (`contextlib.aclosing`), which closes the connection.
+    """
+    turn, seq = "", 0
+    while True:
+        async with _patiently(path, retry_s) as client:
+            try:
+                if turn:
+                    await client.call(methods.ATTACH, methods.TurnAttach(turn=turn, after=seq))
+                else:
+                    started = await client.call(methods.START, params)
+                    turn = started.turn
+                    yield started
+                async for event in client.events(turn):
+                    if event.seq > seq:
+                        seq = event.seq
+                        yield event
+                        if isinstance(event, methods.End):
+                            return
+            except (errors.NotRunning, errors.Draining):
+                pass  # once more, with the next daemon
+
+
+@asynccontextmanager
+async def _patiently(path: Path, retry_s: float) -> AsyncIterator[Client]:
+    """Connect, and where no chatd is there wait for the one that comes next."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + retry_s
+    async with AsyncExitStack() as stack:
+        client: Client | None = None
+        while client is None:
+            try:
+                client = await stack.enter_async_context(connect(path))
+            except errors.NotRunning as exc:
+                if loop.time() > end:
+                    raise errors.NotRunning(f"chatd ended and did not come back: {exc}") from exc
+                await asyncio.sleep(RETRY_STEP_S)  # nothing tells when it comes
+        yield client

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,30 +14,43 @@ from tests.fakes.scripts import hash_reply
 from tests.harness import Daemon, configured
 
 from chat_rpc import aio, errors, methods
-from chat_rpc.client import Client, ask, patiently
+from chat_rpc.client import Client, TurnEvent, ask, patiently
 from chatd.inference import MAX_ATTEMPTS
 
 QUICK = "[limits]\nstop_s = 0.3\n"
 
 
-def text_of(daemon: Daemon, params: methods.TurnStart) -> tuple[str, methods.State]:
-    """Ask through the client library, as a program would that knows of no restart."""
+def said(events: Iterable[methods.Started | TurnEvent]) -> tuple[str, methods.State]:
+    """Return what a program would have that knows of no restart."""
     text = ""
+    for event in events:
+        if isinstance(event, methods.Event) and event.kind == "attempt":
+            text = ""
+        elif isinstance(event, methods.Delta):
+            text += event.text
+        elif isinstance(event, methods.End):
+            return text, event.ending.state
+    raise AssertionError("no end")
+
+
+def ask_blocking(daemon: Daemon, params: methods.TurnStart) -> tuple[str, methods.State]:
     clients: list[Client] = []
 
     def connect() -> Client:
         clients.append(patiently(lambda: Client(daemon.socket)))
         return clients[-1]
 
-    for event in ask(connect, params):
-        if isinstance(event, methods.Event) and event.kind == "attempt":
-            text = ""
-        elif isinstance(event, methods.Delta):
-            text += event.text
-        elif isinstance(event, methods.End):
-            clients[-1].close()
-            return text, event.ending.state
-    raise AssertionError("no end")
+    try:
+        return said(ask(connect, params))
+    finally:
+        clients[-1].close()
+
+
+def ask_by_asyncio(daemon: Daemon, params: methods.TurnStart) -> tuple[str, methods.State]:
+    async def events() -> list[methods.Started | TurnEvent]:
+        return [event async for event in aio.ask(daemon.socket, params)]
+
+    return said(asyncio.run(events()))
 
 
 def terminate(daemon: Daemon) -> None:
@@ -62,7 +76,7 @@ def test_callers_see_no_failure_through_restarts_and_kills(
             params = methods.TurnStart(
                 prompt=f"{worker}.{count}", key=f"{worker}.{count}", model=model
             )
-            text, state = text_of(daemon, params)
+            text, state = (ask_by_asyncio if worker % 2 else ask_blocking)(daemon, params)
             assert state == "done"
             if model == "hash":
                 assert text == hash_reply(params.prompt)
