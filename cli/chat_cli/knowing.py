@@ -55,7 +55,8 @@ def status(
     output.line(f"socket  {now.socket}")
     output.line(
         f"store   {store.path} ({store.filesystem}, "
-        f"{_size(store.used_bytes)} of {_size(store.size_bytes)} used)"
+        f"{_size(store.used_bytes)} of {_size(store.size_bytes)} used"
+        f"{', may be swapped to a disk' if store.may_swap else ''})"
     )
     output.line(
         f"yours   {now.chats} conversations, {now.turns} turns, "

@@ -77,9 +77,15 @@ def _start(sockets: tuple[Path, ...], *, quiet: bool) -> Client:
         with suppress(errors.NotRunning):
             return _first(sockets)
         if not quiet:
-            output.note("starting chatd, once; it keeps conversations in RAM, never on a disk")
+            output.note("starting chatd, once; it keeps conversations in RAM")
         _spawn(home / "chatd.log")
-    return _first(sockets)
+    client = _first(sockets)
+    if client.call(methods.STATUS, methods.Nothing()).store.may_swap and not quiet:
+        output.note(
+            "this machine swaps to a disk that is not encrypted, so what is in RAM may get there; "
+            "`swapoff -a` or zram keep it off"
+        )
+    return client
 
 
 def _spawn(log: Path) -> None:

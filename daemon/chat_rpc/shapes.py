@@ -159,7 +159,7 @@ class StoreStatus(Struct, kw_only=True):
     filesystem: str
     used_bytes: int
     size_bytes: int
-    may_swap: bool = False  # there is swap, and the mount has no `noswap`
+    may_swap: bool = False  # to a disk, in the clear: the mount has no `noswap`
 
 
 class Status(Struct, kw_only=True):

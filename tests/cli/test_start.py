@@ -68,6 +68,19 @@ def test_it_lies_in_a_private_directory_on_a_tmpfs(in_private: InPrivate, tmp_pa
     assert ran.out.decode().split() == ["700", str(os.getuid())]
 
 
+def test_swap_on_a_disk_is_told_once_when_a_chatd_is_started(
+    in_private: InPrivate, tmp_path: Path
+) -> None:
+    table = tmp_path / "swaps"
+    table.write_text("Filename Type Size Used Priority\n/swapfile file 1048572 0 -2\n")
+    ran = in_private(
+        f"mount --bind {table} /proc/swaps && $CHAT status --json > $OUT/a.json && $CHAT status"
+    )
+    assert ran.status == 0, ran.err
+    assert ran.err.count("this machine swaps to a disk") == 1
+    assert "may be swapped to a disk" in ran.out.decode()
+
+
 def test_the_directory_of_logind_is_preferred(in_private: InPrivate, tmp_path: Path) -> None:
     ran = in_private(f"mkdir -p /run/user && mkdir -m 700 /run/user/{os.getuid()} &&"
                      "$CHAT status --json > $OUT/s.json")  # fmt: skip

@@ -1,6 +1,5 @@
 """The mount: is it RAM, how much of it is free, may it be swapped; and the lock on it."""
 
-import ctypes
 import fcntl
 import os
 import re
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from chat_rpc import paths
 from chat_rpc.methods import StoreStatus
+from chatd.store import swap
 from chatd.store.session import SessionFiles
 
 SESSION = re.compile(r"session_(\d+)")
@@ -69,7 +69,7 @@ class Store:
             filesystem=self.mount.filesystem,
             used_bytes=used_bytes,
             size_bytes=size.f_blocks * size.f_frsize,
-            may_swap=not self.mount.never_swaps and swap_bytes() > 0,
+            may_swap=not self.mount.never_swaps and swap.reaches_disk(),
         )
 
     def keep_reserve(self) -> None:
@@ -108,34 +108,6 @@ class Store:
             os.close(file)
             os.rename("epoch.new", "epoch", src_dir_fd=self._directory, dst_dir_fd=self._directory)
             return epoch
-
-
-class _SysInfo(ctypes.Structure):
-    """struct sysinfo of sysinfo(2)."""
-
-    _fields_ = (
-        ("uptime", ctypes.c_long),
-        ("loads", ctypes.c_ulong * 3),
-        ("totalram", ctypes.c_ulong),
-        ("freeram", ctypes.c_ulong),
-        ("sharedram", ctypes.c_ulong),
-        ("bufferram", ctypes.c_ulong),
-        ("totalswap", ctypes.c_ulong),
-        ("freeswap", ctypes.c_ulong),
-        ("procs", ctypes.c_ushort),
-        ("totalhigh", ctypes.c_ulong),
-        ("freehigh", ctypes.c_ulong),
-        ("mem_unit", ctypes.c_uint),
-        ("_pad", ctypes.c_char * 64),
-    )
-
-
-def swap_bytes() -> int:
-    """Return how much swap there is; sysinfo(2) tells it where /proc/swaps is hidden."""
-    info = _SysInfo()
-    if ctypes.CDLL(None, use_errno=True).sysinfo(ctypes.byref(info)) != 0:
-        return 0
-    return int(info.totalswap) * int(info.mem_unit)
 
 
 def _read(directory: int, name: str) -> str:
