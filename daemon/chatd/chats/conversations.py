@@ -166,7 +166,7 @@ def _add_ended(
     journal = session.files.journal
     turn = session.add_turn(made, journal.append(wire.encode(records.pack(made, events))))
     turn.seq, turn.is_packed = 2, True
-    running(turn).reply.append(text)
+    running(turn).reply.add(text)
     session.settle(turn, ending, journal.end)
     return turn
 

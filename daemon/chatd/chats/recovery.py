@@ -21,7 +21,7 @@ from chatd.chats.records import (
     Quarantined,
     TurnMade,
 )
-from chatd.chats.session import Session, begin_attempt, running, take
+from chatd.chats.session import Session, begin_attempt, forget_texts, running
 from chatd.chats.turns import Chat, Turn, damaged
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Recovery:
     def _replay_event(self, turn: Turn, event: records.TurnEvent, stop: int) -> None:
         match event:
             case Delta():
-                take(running(turn).reply, event)
+                running(turn).reply.add(event.text)
             case Event():
                 if event.kind == "attempt":
                     begin_attempt(turn)
@@ -137,7 +137,7 @@ class Recovery:
             session.lost.add(id_)  # its first line is gone: nobody can say what it was
             return
         turn.is_damaged = True
-        turn.texts = None
+        forget_texts(turn)
         turn.ending = damaged()
         turn.state = turn.ending.state
         turn.stop = session.files.journal.end

@@ -3,7 +3,7 @@
 import time
 
 from chat_rpc import errors, methods
-from chatd.chats import conversations
+from chatd.chats import conversations, following
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Reader, boot_s
 from chatd.handlers.context import Context, Peer, Then
@@ -110,7 +110,7 @@ def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
         for id_ in chat.turns:
             turn = session.turns[id_]
             if not turn.has_ended:
-                session.follow(turn, peer, after=turn.seq)
+                following.follow(session, turn, peer, after=turn.seq)
 
     return Then(methods.Watched(_whole(session, chat)), follow)
 
