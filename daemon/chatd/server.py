@@ -119,6 +119,10 @@ class Connection(asyncio.Protocol):
         self.send(line)
         return True
 
+    @property
+    def is_gone(self) -> bool:
+        return self._transport is None
+
     def feed(self, step: Step) -> None:
         if self._is_clogged:
             self._steps.append(step)

@@ -14,7 +14,7 @@ from chatd.chats.quota import Quota
 from chatd.chats.recovery import Recovery
 from chatd.chats.session import Session, running
 from chatd.chats.turns import Step, Turn, digest_of
-from chatd.store import draft
+from chatd.store import draft, journal
 from chatd.store.tmpfs import Store
 
 DONE = methods.Ending(state="done", finish="stop")
@@ -65,6 +65,7 @@ class Reader:
     """A reader with a step at a time; it keeps the events that it is told."""
 
     def __init__(self) -> None:
+        self.is_gone = False
         self.events: list[TurnEvent] = []
         self.follows = 0
         self._steps: list[Step] = []
@@ -252,3 +253,71 @@ def test_a_line_that_had_no_room_leaves_no_gap_behind_it(home: Home) -> None:
     before = session.view(turn)
     assert (before.text, before.attempts) == ("kept", 1)
     assert home.open().view(home.open().turn(turn.id)) == before
+
+
+def test_readers_that_left_without_a_word_are_forgotten(session: Session) -> None:
+    turn = begin(session)
+    for _ in range(100):
+        reader = Reader()
+        following.follow(session, turn, reader, after=turn.seq)
+        following.listen(session.watchers, reader)
+        reader.is_gone = True
+    assert len(turn.readers) == len(session.watchers) == 1
+
+
+# -- large turns ---------------------------------------------------------------------------------
+
+
+def test_a_turn_with_many_lines_is_left_as_it_is_and_destroyed_in_pieces(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "PACKED_BYTES", 20_000)
+    session = home.open()
+    large, small = begin(session), begin(session, "small")
+    session.add_text(small, "a few words")
+    session.end(small, DONE)
+    for _ in range(100):
+        session.add_text(large, "canary " * 100)
+    session.end(large, DONE)
+    session = home.open()
+    for _ in compaction.compact(session):
+        pass
+    large, small = session.turns[large.id], session.turns[small.id]
+    assert not large.is_packed
+    assert session.view(large).text == "canary " * 10_000
+    conversations.destroy(session, session.chats[large.chat])
+    for path in home.path.rglob("*"):
+        assert not path.is_file() or b"canary" not in path.read_bytes(), path
+    assert session.files.journal.files <= 2
+    assert session.view(small).text == "a few words"
+
+
+def test_a_closed_segment_is_looked_through_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        turn = begin(session, f"k{number}")
+        session.add_text(turn, "words " * 100)
+        session.end(turn, DONE)
+    for _ in range(5):
+        for _ in compaction.compact(session):
+            pass
+    assert len(session.files.journal.closed()) > 2
+    looked: list[object] = []
+    monkeypatch.setattr(session.files.journal, "read", lambda *places: looked.append(places) or [])
+    for _ in compaction.compact(session):
+        pass
+    assert not looked
+
+
+def test_a_segment_may_vanish_while_it_is_read(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "READ_BYTES", 1)  # then a page is read at once
+    lines = session.files.journal
+    payload = b'{"type":"x","s":"%b"}' % (b"x" * 1990)
+    places = [lines.append(payload) for _ in range(5)]
+    lines.erase([(place, len(payload)) for place in places[2:3]])
+    for place, read in lines.read(places[0], places[3]):
+        lines.erase([(place, len(read))])
+    assert lines.files == 1

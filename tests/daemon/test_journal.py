@@ -137,6 +137,7 @@ class Ear:
     """A reader that keeps what it hears."""
 
     def __init__(self) -> None:
+        self.is_gone = False
         self.lines: list[tuple[int, bytes]] = []
 
     def follow(self, turn: str) -> None:

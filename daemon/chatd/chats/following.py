@@ -22,6 +22,18 @@ def follow(session: Session, turn: Turn, reader: Reader, *, after: int) -> None:
         _listen(turn, reader)
 
 
+def listen(readers: list[Reader], reader: Reader) -> bool:
+    """Add a reader to those who are told; False if it is one of them.
+
+    Nobody takes those out who have left since anything was told.
+    """
+    readers[:] = [each for each in readers if not each.is_gone]
+    if reader in readers:
+        return False
+    readers.append(reader)
+    return True
+
+
 class CatchUp:
     """One reader's way through the lines of a turn; nothing is held between two steps.
 
@@ -75,7 +87,5 @@ class CatchUp:
 
 
 def _listen(turn: Turn, reader: Reader) -> None:
-    if reader in turn.readers:
+    if not listen(turn.readers, reader):
         reader.leave(turn.id)  # it is told already, and once is enough
-    else:
-        turn.readers.append(reader)

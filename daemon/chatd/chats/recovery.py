@@ -92,6 +92,7 @@ class Recovery:
                 self._bad_turns.add(record.turn)
         elif not turn.has_ended:
             turn.seq = record.seq
+            turn.told_bytes += stop - place
             self._replay_event(turn, record, stop)
 
     def _replay_packed(self, packed: Packed, place: int, stop: int) -> None:

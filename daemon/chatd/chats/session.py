@@ -69,10 +69,11 @@ class Session:
 
     def chat(self, name: str, *, deleted: bool = False) -> Chat:
         """Return the chat with this id, or the only one whose id begins so."""
+        known = self.chats.get(name)
         found = [
             chat
-            for id_, chat in self.chats.items()
-            if id_.startswith(name) and chat.is_deleted is deleted
+            for chat in ([known] if known else self.chats.values())
+            if chat.id.startswith(name) and chat.is_deleted is deleted
         ]
         if len(found) > 1:
             raise errors.NoSuchChat(f"{len(found)} chats begin so: give more of the id")
@@ -263,6 +264,7 @@ class Session:
     def _tell(self, turn: Turn, method: bytes, event: Delta | Event | End) -> None:
         payload = wire.encode(event)
         self.files.journal.append(payload)
+        turn.told_bytes += len(payload)
         turn.seq = event.seq  # not before: where there is no room, no number is left out
         if turn.readers:
             line = wire.notification(method, payload)

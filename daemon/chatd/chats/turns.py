@@ -24,6 +24,9 @@ Step = Callable[[int], bool]
 class Reader(Protocol):
     """Somebody who follows turns and chats: a connection."""
 
+    @property
+    def is_gone(self) -> bool: ...
+
     def follow(self, turn: str) -> None:
         """Events of this turn will come."""
 
@@ -63,6 +66,7 @@ class Turn:
     texts: Texts | None
     state: methods.State = "queued"
     seq: int = 0
+    told_bytes: int = 0  # of its events in the journal
     attempts: int = 0
     ending: methods.Ending | None = None
     stop: Place | None = None  # where the line after its last one begins

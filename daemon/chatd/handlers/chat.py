@@ -102,11 +102,11 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
 def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
     session = context.sessions.of(peer.uid)
     if params.chat is None:
-        return Then(methods.Watched(), lambda: _register(session.watchers, peer))
+        return Then(methods.Watched(), lambda: _watch(session.watchers, peer))
     chat = session.chat(params.chat)
 
     def follow() -> None:
-        _register(chat.watchers, peer)
+        _watch(chat.watchers, peer)
         for id_ in chat.turns:
             turn = session.turns[id_]
             if not turn.has_ended:
@@ -115,9 +115,8 @@ def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
     return Then(methods.Watched(_whole(session, chat)), follow)
 
 
-def _register(readers: list[Reader], peer: Peer) -> None:
-    if peer not in readers:
-        readers.append(peer)
+def _watch(readers: list[Reader], peer: Peer) -> None:
+    following.listen(readers, peer)
 
 
 def _whole(session: Session, chat: Chat) -> methods.Chat:

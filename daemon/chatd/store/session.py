@@ -14,6 +14,7 @@ from chatd.store.journal import Journal, full
 Kind = Literal["prompts", "responses"]
 FOLDERS = ("journal", "prompts", "responses", "context")
 PAGE = 4096
+WIPED_BYTES = 2**20  # at once
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -108,7 +109,8 @@ class SessionFiles:
             file = None  # a planted link: it goes, and what it points to stays
         if file is not None:
             with suppress(OSError):  # the unlink below is what counts
-                write_all(file, b"\0" * size)
+                for begin in range(0, size, WIPED_BYTES):
+                    write_all(file, bytes(min(WIPED_BYTES, size - begin)))
                 os.ftruncate(file, 0)
             os.close(file)
         os.unlink(name, dir_fd=folder)
