@@ -1,9 +1,13 @@
 """HTTP to model servers: no redirects, no proxies, and each connection's owner looked at first."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import httpx2
+
+# else uvloop takes in one go all that the kernel holds, which is 6 MB of a fast server
+RECEIVED_BYTES = 2**18
 
 Check = Callable[[tuple[str, int], tuple[str, int]], None]
 
@@ -18,7 +22,10 @@ def client(*, connect_s: float, unix_socket: str | None, check: Check | None) ->
     It raises Refused to have the connection closed.
     """
     transport: httpx2.AsyncBaseTransport = httpx2.AsyncHTTPTransport(
-        uds=unix_socket, trust_env=False, limits=httpx2.Limits(max_connections=None)
+        uds=unix_socket,
+        trust_env=False,
+        limits=httpx2.Limits(max_connections=None),
+        socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_BYTES)],
     )
     return httpx2.AsyncClient(
         transport=transport if check is None else _Checked(transport, check),

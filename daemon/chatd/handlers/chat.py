@@ -1,5 +1,6 @@
 """chat.*: conversations, to list, to read, to change and to destroy."""
 
+import asyncio
 import time
 
 from chat_rpc import errors, methods
@@ -93,10 +94,14 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     for turn in turns:
         await context.inference.wait(turn)
     servers = {turn.ending.backend for turn in turns if turn.ending and turn.ending.backend}
-    chats = [chat for chat in chats if chat.id in session.chats]  # none that went meanwhile
-    destroyed = sum(conversations.destroy(session, chat) for chat in chats)
-    not_reached = await context.pool.forget(servers)
-    return methods.Wiped(len(chats), destroyed, not_reached)
+    gone = methods.Wiped(0, 0, [])
+    for chat in chats:
+        if session.chats.get(chat.id) is chat:  # it did not go meanwhile
+            gone.chats += 1
+            gone.turns += conversations.destroy(session, chat)
+        await asyncio.sleep(0)  # others are answered between two of many chats
+    gone.not_reached = await context.pool.forget(servers)
+    return gone
 
 
 def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
