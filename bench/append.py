@@ -14,8 +14,10 @@ from tests.harness import ram_directory
 
 from bench.comparison import Comparison, Report, take_turns
 from chat_rpc import methods
+from chatd.chats.following import follow
 from chatd.chats.quota import Quota
 from chatd.chats.sessions import Sessions
+from chatd.chats.turns import Step
 from chatd.store.tmpfs import Store
 
 ROUNDS = 11
@@ -29,6 +31,11 @@ class Follower:
 
     def __init__(self, out: socket.socket):
         self._out = out
+
+    is_gone = False
+
+    def feed(self, step: Step) -> None:
+        raise AssertionError("nothing is there to catch up with")
 
     def follow(self, turn: str) -> None:
         pass
@@ -53,7 +60,7 @@ def measure(rounds: int) -> Report:
         stack.enter_context(closing(there)).settimeout(0)
         turn = session.begin(methods.TurnStart(prompt="hi", key="k"), "digest")
         session.add_event(turn, "attempt", n=1)
-        session.follow(turn, Follower(here), after=turn.seq)
+        follow(session, turn, Follower(here), after=turn.seq)
 
         rows = stack.enter_context(closing(sqlite3.connect(home / "db", isolation_level=None)))
         # its fastest that loses nothing with the process; events are found by turn and seq

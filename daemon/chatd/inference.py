@@ -146,7 +146,8 @@ class Attempt:
         self._messages: context.Messages = []
         self._dropped_turns = 0
         self._finish: Finish | None = None
-        self._text: list[str] = []  # all of it, while it is held or checked
+        self._is_blank = True
+        self._held: list[str] = []  # the demo's reply, until it is checked
 
     def tell_place(self, place: int) -> None:
         self.session.add_event(self.turn, "queued", place=place)
@@ -192,10 +193,10 @@ class Attempt:
     def check(self) -> None:
         """Raise unless the reply is a good one; then a held one is passed on."""
         assert self._finish is not None  # noqa: S101  # ask() raises otherwise
-        text = "".join(self._text)
-        if self._is_demo and demo.DECLINE in text:
+        text = "".join(self._held)
+        if demo.DECLINE in text:
             raise demo.declined("the built-in demo does not know that")
-        basic.check(text, self._finish.reason)
+        basic.check(self._finish.reason, is_blank=self._is_blank)
         if self._is_demo:
             self.session.add_text(self.turn, text)
 
@@ -226,10 +227,12 @@ class Attempt:
             self._timings.first_ms = self._elapsed_ms()
         if isinstance(piece, Thought):
             self.session.add_event(self.turn, "think", text=piece.text)
+            return
+        self._is_blank = self._is_blank and not piece.text.strip()
+        if self._is_demo:
+            self._held.append(piece.text)
         else:
-            self._text.append(piece.text)
-            if not self._is_demo:
-                self.session.add_text(self.turn, piece.text)
+            self.session.add_text(self.turn, piece.text)
 
     def _elapsed_ms(self) -> int:
         return round((self._loop.time() - self._began) * 1000)

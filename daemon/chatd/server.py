@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from chat_rpc import errors, methods, wire
+from chatd.chats.turns import Step
 from chatd.dispatch import Dispatcher
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096
 ACCEPTS_AT_ONCE = 64
 PAUSE_READING_BYTES = 2**20
+STEP_BYTES = 2**20
 PEER = struct.Struct("3i")
 SO_PEERGROUPS = 59
 MAX_GROUPS = 256
@@ -38,12 +40,15 @@ class Connection(asyncio.Protocol):
         self.is_admin = is_admin
         self.unanswered = 0
         self.has_spoken = False
-        self._following: set[str] = set()
+        self._following: Counter[str] = Counter()
         self._is_half_closed = False
+        self._is_clogged = False
+        self._steps: list[Step] = []  # of those who catch up, while there is no room
         self._server = server
         self._receive = server.dispatcher.receive
         self._limits = server.limits
         self._line_bytes = server.limits.line_bytes
+        self._pause_bytes = min(PAUSE_READING_BYTES, self._limits.unread_bytes // 2)
         self._rest = bytearray()
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -51,7 +56,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # a stream socket's, but uvloop's is no subclass
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=PAUSE_READING_BYTES)
+        self._transport.set_write_buffer_limits(high=self._pause_bytes)
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(self._limits.first_line_s, self.close)
 
@@ -83,12 +88,17 @@ class Connection(asyncio.Protocol):
             self._refuse_long_line()
 
     def pause_writing(self) -> None:
+        self._is_clogged = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         if self._transport is not None:
             self._transport.resume_reading()
+        self._is_clogged = False
+        steps, self._steps = self._steps, []
+        for step in steps:
+            self.feed(step)
 
     def send(self, line: bytes) -> None:
         if self._transport is not None:
@@ -111,11 +121,24 @@ class Connection(asyncio.Protocol):
         self.send(line)
         return True
 
+    @property
+    def is_gone(self) -> bool:
+        return self._transport is None
+
+    def feed(self, step: Step) -> None:
+        if self._is_clogged:
+            self._steps.append(step)
+        else:
+            asyncio.get_running_loop().call_soon(self._take_step, step)
+
     def follow(self, turn: str) -> None:
-        self._following.add(turn)
+        self._following[turn] += 1
 
     def leave(self, turn: str) -> None:
-        self._following.discard(turn)
+        if self._following[turn] > 1:
+            self._following[turn] -= 1
+        else:
+            self._following.pop(turn, None)
         self._close_if_done()
 
     def begin_request(self) -> None:
@@ -145,6 +168,12 @@ class Connection(asyncio.Protocol):
         """Close when what was written is sent."""
         if self._transport is not None:
             self._transport.close()
+
+    def _take_step(self, step: Step) -> None:
+        if self._transport is None:
+            return
+        if self._is_clogged or step(min(STEP_BYTES, self._pause_bytes)):
+            self.feed(step)
 
     def _close_if_done(self) -> None:
         if self._is_half_closed and not self.unanswered and not self._following:

@@ -10,11 +10,11 @@ import pytest
 from tests.harness import ram_directory
 
 from chat_rpc import errors, methods
-from chatd.chats import compaction, conversations
+from chatd.chats import compaction, conversations, following
 from chatd.chats.quota import Quota
 from chatd.chats.recovery import Recovery
 from chatd.chats.session import Session
-from chatd.chats.turns import digest_of
+from chatd.chats.turns import Step, digest_of
 from chatd.store.journal import Journal
 from chatd.store.tmpfs import Store
 
@@ -137,6 +137,7 @@ class Ear:
     """A reader that keeps what it hears."""
 
     def __init__(self) -> None:
+        self.is_gone = False
         self.lines: list[tuple[int, bytes]] = []
 
     def follow(self, turn: str) -> None:
@@ -149,10 +150,17 @@ class Ear:
         self.lines.append((seq, line))
         return True
 
+    def feed(self, step: Step) -> None:
+        self.step = step
 
-def heard(session: Session, turn: str, after: int = 0) -> list[tuple[int, bytes]]:
+
+def heard(
+    session: Session, turn: str, after: int = 0, room: int = 2**20
+) -> list[tuple[int, bytes]]:
     ear = Ear()
-    session.follow(session.turn(turn), ear, after=after)
+    following.follow(session, session.turn(turn), ear, after=after)
+    while ear.step(room):
+        pass
     return ear.lines
 
 

@@ -5,6 +5,7 @@ httpx2's own transport takes half of what a token costs when tokens come one by 
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -14,6 +15,8 @@ import httptools
 import httpx2
 
 BODY_BYTES = 8 * 2**20  # of a response that is wanted whole
+# else uvloop takes in one go all that the kernel holds, which is 6 MB of a fast server
+RECEIVED_BYTES = 2**18
 
 Address = tuple[str, int]
 Check = Callable[[Address, Address], None]
@@ -167,6 +170,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # a stream's, but uvloop's is no subclass
         self._transport = cast(asyncio.Transport, transport)
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_BYTES)
 
     def data_received(self, data: bytes) -> None:
         self._response.feed(data)

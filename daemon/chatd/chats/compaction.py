@@ -12,6 +12,9 @@ from chatd.chats import records
 from chatd.chats.records import ChatMade, Packed, TurnMade
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Turn
+from chatd.store.journal import Segment
+
+PACKED_BYTES = 8 * 2**20  # a turn with more lines than this stays as it is: one line would be long
 
 
 def compact(session: Session) -> Iterator[None]:
@@ -20,11 +23,12 @@ def compact(session: Session) -> Iterator[None]:
     A segment with a line of a turn that is still running is left for the next time.
     """
     journal = session.files.journal
-    for number in journal.closed():
-        if not _is_worth_it(session, number):
+    for segment in journal.closed():
+        yield
+        if not _is_worth_it(session, segment):
             continue
-        for _, payload in list(journal.read(*journal.span(number))):
-            _move(session, payload, number)
+        for _, payload in journal.read(*journal.span(segment.number)):
+            _move(session, payload, segment.number)
             yield
 
 
@@ -79,14 +83,28 @@ def _move(session: Session, payload: bytes, number: int) -> None:
         write_chat(session, chat)
 
 
-def _is_worth_it(session: Session, number: int) -> bool:
-    """Say whether more than half of a segment is erased, or lines of turns that have ended."""
+def _is_worth_it(session: Session, segment: Segment) -> bool:
+    """Say whether more than half of a segment is erased, or lines that can be packed."""
+    if segment.packable is None:
+        segment.packable = _packable(session, segment)
+    if segment.packable is None:
+        return False
+    # what was erased after it was counted is in both: then it is moved a little early
+    return 2 * (segment.erased + segment.packable) > segment.size
+
+
+def _packable(session: Session, segment: Segment) -> int | None:
+    """Return the bytes of loose lines of turns that have ended; None: it has lines that must stay.
+
+    A closed segment gets no more lines, so it is read for this once.
+    """
     journal = session.files.journal
-    loose = journal.erased(number)
-    for _, payload in journal.read(*journal.span(number)):
+    packable = 0
+    for _, payload in journal.read(*journal.span(segment.number)):
         turn = session.turns.get(records.decode_stamp(payload).turn)
-        if turn is not None and not turn.has_ended:
-            return False
-        if turn is not None and not turn.is_packed:
-            loose += len(payload)
-    return 2 * loose > journal.size_of(number)
+        if turn is None or turn.is_packed:
+            continue
+        if not turn.has_ended or turn.told_bytes > PACKED_BYTES:
+            return None
+        packable += len(payload)
+    return packable

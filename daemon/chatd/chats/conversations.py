@@ -59,8 +59,8 @@ def destroy(session: Session, chat: Chat) -> int:
         turn = session.turns.pop(id_)
         session.keys.pop(turn.key, None)
         session.files.erase_texts(id_)
-        lines = list(compaction.lines_of(session, turn))
-        journal.erase([(place, len(payload)) for place, payload in lines])
+        for place, payload in compaction.lines_of(session, turn):
+            journal.erase([(place, len(payload))])
     journal.erase_at(chat.places)
     session.files.erase_context(chat.id)
     del session.chats[chat.id]
@@ -166,7 +166,7 @@ def _add_ended(
     journal = session.files.journal
     turn = session.add_turn(made, journal.append(wire.encode(records.pack(made, events))))
     turn.seq, turn.is_packed = 2, True
-    running(turn).reply.append(text)
+    running(turn).reply.add(text)
     session.settle(turn, ending, journal.end)
     return turn
 

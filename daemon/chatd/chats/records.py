@@ -115,15 +115,20 @@ decode_stamp = msgspec.json.Decoder(Stamp).decode
 def pack(made: TurnMade, events: list[TurnEvent]) -> Packed:
     """Put a turn into one line; deltas that follow one another become one."""
     packed: list[Deltas | Event | End] = []
+    run: list[Delta] = []
     for event in events:
-        if not isinstance(event, Delta):
-            packed.append(event)
-        elif packed and isinstance(last := packed[-1], Deltas):
-            last.lengths.append(len(event.text))
-            last.text += event.text
-        else:
-            packed.append(Deltas(first=event.seq, text=event.text, lengths=[len(event.text)]))
-    return Packed(turn=made.turn, made=made, events=packed)
+        if isinstance(event, Delta):
+            run.append(event)
+            continue
+        packed += _joined(run)
+        packed.append(event)
+        run = []
+    return Packed(turn=made.turn, made=made, events=packed + _joined(run))
+
+
+def _joined(run: list[Delta]) -> list[Deltas | Event | End]:
+    texts = [delta.text for delta in run]
+    return [Deltas(run[0].seq, "".join(texts), [len(text) for text in texts])] if run else []
 
 
 def unpack(packed: Packed) -> list[TurnEvent]:

@@ -21,7 +21,7 @@ from chatd.chats.records import (
     Quarantined,
     TurnMade,
 )
-from chatd.chats.session import Session, begin_attempt, running, take
+from chatd.chats.session import Session, begin_attempt, forget_texts, running
 from chatd.chats.turns import Chat, Turn, damaged
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,7 @@ class Recovery:
                 self._bad_turns.add(record.turn)
         elif not turn.has_ended:
             turn.seq = record.seq
+            turn.told_bytes += stop - place
             self._replay_event(turn, record, stop)
 
     def _replay_packed(self, packed: Packed, place: int, stop: int) -> None:
@@ -111,7 +112,7 @@ class Recovery:
     def _replay_event(self, turn: Turn, event: records.TurnEvent, stop: int) -> None:
         match event:
             case Delta():
-                take(running(turn).reply, event)
+                running(turn).reply.add(event.text)
             case Event():
                 if event.kind == "attempt":
                     begin_attempt(turn)
@@ -137,7 +138,7 @@ class Recovery:
             session.lost.add(id_)  # its first line is gone: nobody can say what it was
             return
         turn.is_damaged = True
-        turn.texts = None
+        forget_texts(turn)
         turn.ending = damaged()
         turn.state = turn.ending.state
         turn.stop = session.files.journal.end

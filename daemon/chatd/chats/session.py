@@ -6,7 +6,7 @@ What is done to whole conversations is in `conversations`, reading the journal a
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
@@ -20,6 +20,15 @@ log = logging.getLogger(__name__)
 
 TITLE_CHARS = 60
 ROOM_BYTES = 64 * 1024  # that a turn needs beside its prompt, to be taken at all
+
+
+class Said(NamedTuple):
+    """The texts of a turn."""
+
+    prompt: str
+    data: str
+    system: str | None
+    text: str
 
 
 class Session:
@@ -60,10 +69,11 @@ class Session:
 
     def chat(self, name: str, *, deleted: bool = False) -> Chat:
         """Return the chat with this id, or the only one whose id begins so."""
+        known = self.chats.get(name)
         found = [
             chat
-            for id_, chat in self.chats.items()
-            if id_.startswith(name) and chat.is_deleted is deleted
+            for chat in ([known] if known else self.chats.values())
+            if chat.id.startswith(name) and chat.is_deleted is deleted
         ]
         if len(found) > 1:
             raise errors.NoSuchChat(f"{len(found)} chats begin so: give more of the id")
@@ -80,18 +90,18 @@ class Session:
 
     def view(self, turn: Turn) -> methods.Turn:
         """Return the turn with its texts; a damaged one has none."""
-        texts = turn.texts or self._texts_of_ended(turn)
+        said = self._said(turn)
         return methods.Turn(
             turn=turn.id,
             chat=turn.chat,
             state=turn.state,
             seq=turn.seq,
             created=turn.created,
-            prompt=texts.prompt,
-            data=texts.data,
-            system=texts.system,
+            prompt=said.prompt,
+            data=said.data,
+            system=said.system,
             asked=turn.asked,
-            text="".join(texts.reply),
+            text=said.text,
             attempts=turn.attempts,
             ending=turn.ending,
         )
@@ -141,31 +151,11 @@ class Session:
             watcher.follow(turn.id)
         return turn
 
-    def follow(self, turn: Turn, reader: Reader, *, after: int) -> None:
-        """Deliver the events above `after` again, then those to come."""
-        journal = self.files.journal
-        for _, payload in journal.read(turn.begin, turn.stop):
-            stamp = records.decode_stamp(payload)
-            if stamp.turn != turn.id or stamp.type == "turn":
-                continue
-            if stamp.type == "packed":
-                if not self._deliver_packed(payload, reader, after):
-                    return
-                break
-            if stamp.seq > after:
-                line = wire.notification(b"turn." + stamp.type.encode(), payload)
-                if not reader.deliver(turn.id, stamp.seq, line):
-                    return
-        if not turn.has_ended and reader not in turn.readers:
-            turn.readers.append(reader)
-            reader.follow(turn.id)
-
     def add_text(self, turn: Turn, text: str) -> None:
         """Raises StoreFull."""
         self._quota.check_user(self.files, more_bytes=2 * len(text))
-        running(turn).reply.append(text)
-        turn.seq += 1
-        self._tell(turn, b"turn.delta", Delta(turn.id, turn.seq, text))
+        self._tell(turn, b"turn.delta", Delta(turn.id, turn.seq + 1, text))
+        running(turn).reply.add(text)
 
     def add_event(
         self,
@@ -179,19 +169,17 @@ class Session:
         text: str | None = None,
     ) -> None:
         """Raises StoreFull.  A new attempt voids the text before it."""
-        if kind == "attempt":
-            begin_attempt(turn)
-        turn.seq += 1
         event = Event(
-            turn=turn.id, seq=turn.seq, kind=kind, place=place, n=n, model=model,
+            turn=turn.id, seq=turn.seq + 1, kind=kind, place=place, n=n, model=model,
             backend=backend, text=text,
         )  # fmt: skip
         self._tell(turn, b"turn.event", event)
+        if kind == "attempt":
+            begin_attempt(turn)
 
     def end(self, turn: Turn, ending: Ending) -> None:
         """Journal the end of a turn and make its text files; the reserve is there for this."""
-        turn.seq += 1
-        event = End(turn.id, turn.seq, ending)
+        event = End(turn.id, turn.seq + 1, ending)
         try:
             self._tell(turn, b"turn.end", event)
         except errors.StoreFull:
@@ -239,7 +227,7 @@ class Session:
             created=made.created,
             asked=made.asked,
             begin=begin,
-            texts=Texts(made.prompt, made.data, made.system),
+            texts=Texts(made.prompt, made.data, made.system, self.files.draft("responses")),
         )
         self.turns[turn.id] = self.keys[turn.key] = turn
         chat = self.chats[turn.chat]
@@ -256,10 +244,10 @@ class Session:
         texts = running(turn)
         try:
             self.files.write_text("prompts", turn.id, joined(texts.prompt, texts.data))
-            self.files.write_text("responses", turn.id, "".join(texts.reply))
+            texts.reply.keep(turn.id)
         except errors.StoreFull:
             log.warning("turn %s: no room for its text files; the journal has it", turn.id)
-        turn.texts = None
+        forget_texts(turn)
 
     def tell_chat(
         self, chat: Chat, kind: methods.ChatEventKind, *, turn: str | None = None
@@ -276,25 +264,18 @@ class Session:
     def _tell(self, turn: Turn, method: bytes, event: Delta | Event | End) -> None:
         payload = wire.encode(event)
         self.files.journal.append(payload)
+        turn.told_bytes += len(payload)
+        turn.seq = event.seq  # not before: where there is no room, no number is left out
         if turn.readers:
             line = wire.notification(method, payload)
             turn.readers = [r for r in turn.readers if r.deliver(turn.id, turn.seq, line)]
 
-    def _deliver_packed(self, payload: bytes, reader: Reader, after: int) -> bool:
-        packed = records.decode(payload)
-        assert isinstance(packed, Packed)  # noqa: S101  # its stamp said so
-        for event in records.unpack(packed):
-            if event.seq > after:
-                name = type(event).__struct_config__.tag
-                line = wire.notification(f"turn.{name}".encode(), wire.encode(event))
-                if not reader.deliver(event.turn, event.seq, line):
-                    return False
-        return True
-
-    def _texts_of_ended(self, turn: Turn) -> Texts:
-        """Read a turn's texts: the prompt from its line, the reply from its file or its lines."""
+    def _said(self, turn: Turn) -> Said:
+        """Return a turn's texts: from where it is running, from its files, or from its lines."""
         if turn.is_damaged:
-            return Texts("", "", None)
+            return Said("", "", None, "")
+        if (texts := turn.texts) is not None and (text := texts.reply.text()) is not None:
+            return Said(texts.prompt, texts.data, texts.system, text)
         made: TurnMade | None = None
         reply: list[str] = []
         known = self.files.read_text("responses", turn.id)
@@ -313,29 +294,35 @@ class Session:
                 case _:
                     pass
             for event in events:
-                take(reply, event)
+                _take(reply, event)
             if made is not None and (known is not None or isinstance(record, Packed)):
                 break
         if made is None:
             raise errors.StoreCorrupt("the turn's record is damaged", turn=turn.id)
-        return Texts(made.prompt, made.data, made.system, reply if known is None else [known])
-
-
-def take(reply: list[str], event: records.TurnEvent) -> None:
-    """Do to a reply's text what the event does: add to it, or void it."""
-    if isinstance(event, Delta):
-        reply.append(event.text)
-    elif isinstance(event, Event) and event.kind == "attempt":
-        reply.clear()
+        return Said(made.prompt, made.data, made.system, "".join(reply) if known is None else known)
 
 
 def begin_attempt(turn: Turn) -> None:
     turn.state = "running"
     turn.attempts += 1
-    running(turn).reply.clear()
+    running(turn).reply.drop()
 
 
 def running(turn: Turn) -> Texts:
     if turn.texts is None:
         raise errors.InternalError("the turn has ended", turn=turn.id)
     return turn.texts
+
+
+def forget_texts(turn: Turn) -> None:
+    if turn.texts is not None:
+        turn.texts.reply.drop()
+        turn.texts = None
+
+
+def _take(reply: list[str], event: records.TurnEvent) -> None:
+    """Do to a reply's text what the event does: add to it, or void it."""
+    if isinstance(event, Delta):
+        reply.append(event.text)
+    elif isinstance(event, Event) and event.kind == "attempt":
+        reply.clear()

@@ -4,19 +4,28 @@ import base64
 import hashlib
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from chat_rpc import errors, methods, wire
+from chatd.store.draft import Draft
 from chatd.store.journal import Place
 
 UNDELETE_S = 3600.0
 
 
+# delivers about so many bytes more; False: there is nothing more to deliver
+Step = Callable[[int], bool]
+
+
 class Reader(Protocol):
     """Somebody who follows turns and chats: a connection."""
+
+    @property
+    def is_gone(self) -> bool: ...
 
     def follow(self, turn: str) -> None:
         """Events of this turn will come."""
@@ -28,6 +37,10 @@ class Reader(Protocol):
         """Take a notification without waiting; False: this reader takes no more of the turn."""
         ...
 
+    def feed(self, step: Step) -> None:
+        """Call `step` soon, and again whenever there is room, until it returns False."""
+        ...
+
 
 @dataclass(slots=True)
 class Texts:
@@ -36,7 +49,7 @@ class Texts:
     prompt: str
     data: str
     system: str | None
-    reply: list[str] = field(default_factory=list)
+    reply: Draft
 
 
 @dataclass(slots=True)
@@ -53,6 +66,7 @@ class Turn:
     texts: Texts | None
     state: methods.State = "queued"
     seq: int = 0
+    told_bytes: int = 0  # of its events in the journal
     attempts: int = 0
     ending: methods.Ending | None = None
     stop: Place | None = None  # where the line after its last one begins

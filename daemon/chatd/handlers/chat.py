@@ -1,9 +1,10 @@
 """chat.*: conversations, to list, to read, to change and to destroy."""
 
+import asyncio
 import time
 
 from chat_rpc import errors, methods
-from chatd.chats import conversations
+from chatd.chats import conversations, following
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Reader, boot_s
 from chatd.handlers.context import Context, Peer, Then
@@ -93,31 +94,34 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     for turn in turns:
         await context.inference.wait(turn)
     servers = {turn.ending.backend for turn in turns if turn.ending and turn.ending.backend}
-    chats = [chat for chat in chats if chat.id in session.chats]  # none that went meanwhile
-    destroyed = sum(conversations.destroy(session, chat) for chat in chats)
-    not_reached = await context.pool.forget(servers)
-    return methods.Wiped(len(chats), destroyed, not_reached)
+    gone = methods.Wiped(0, 0, [])
+    for chat in chats:
+        if session.chats.get(chat.id) is chat:  # it did not go meanwhile
+            gone.chats += 1
+            gone.turns += conversations.destroy(session, chat)
+        await asyncio.sleep(0)  # others are answered between two of many chats
+    gone.not_reached = await context.pool.forget(servers)
+    return gone
 
 
 def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
     session = context.sessions.of(peer.uid)
     if params.chat is None:
-        return Then(methods.Watched(), lambda: _register(session.watchers, peer))
+        return Then(methods.Watched(), lambda: _watch(session.watchers, peer))
     chat = session.chat(params.chat)
 
     def follow() -> None:
-        _register(chat.watchers, peer)
+        _watch(chat.watchers, peer)
         for id_ in chat.turns:
             turn = session.turns[id_]
             if not turn.has_ended:
-                session.follow(turn, peer, after=turn.seq)
+                following.follow(session, turn, peer, after=turn.seq)
 
     return Then(methods.Watched(_whole(session, chat)), follow)
 
 
-def _register(readers: list[Reader], peer: Peer) -> None:
-    if peer not in readers:
-        readers.append(peer)
+def _watch(readers: list[Reader], peer: Peer) -> None:
+    following.listen(readers, peer)
 
 
 def _whole(session: Session, chat: Chat) -> methods.Chat:

@@ -32,6 +32,7 @@ class Segment:
     file: int  # a descriptor, without O_APPEND: erasing writes in the middle
     size: int
     erased: int = 0  # bytes that hold nothing any more
+    packable: int | None = None  # bytes that compaction could make fewer, if it has looked
 
 
 class Journal:
@@ -93,7 +94,7 @@ class Journal:
                 return
             first = begin & OFFSET if number == begin >> 32 else 0
             stop = segment.size if end is None or number < end >> 32 else end & OFFSET
-            for offset, line in _lines(segment.file, first, stop):
+            for offset, line in self._lines(segment, first, stop):
                 if not line.isspace():
                     yield _place(number, offset), line[9:]
 
@@ -104,7 +105,7 @@ class Journal:
         """
         for number in sorted(self._segments):
             segment = self._segments[number]
-            for offset, line in _lines(segment.file, 0, segment.size, with_rest=True):
+            for offset, line in self._lines(segment, 0, segment.size, with_rest=True):
                 whole = line.endswith(b"\n")
                 text = line[:-1] if whole else line
                 if not text.strip(b" "):
@@ -135,19 +136,13 @@ class Journal:
             _, payload = next(self.read(place, place + 1))
             self.erase([(place, len(payload))])
 
-    def closed(self) -> list[int]:
-        """Return the numbers of the segments that do not grow any more."""
-        return sorted(self._segments)[:-1]
+    def closed(self) -> list[Segment]:
+        """Return the segments that do not grow any more."""
+        return [self._segments[number] for number in sorted(self._segments)[:-1]]
 
     def span(self, number: int) -> tuple[Place, Place]:
         """Return the first place of a segment, and of the one after it."""
         return _place(number, 0), _place(number + 1, 0)
-
-    def size_of(self, number: int) -> int:
-        return self._segments[number].size if number in self._segments else 0
-
-    def erased(self, number: int) -> int:
-        return self._segments[number].erased if number in self._segments else 0
 
     def close(self) -> None:
         for segment in self._segments.values():
@@ -187,6 +182,28 @@ class Journal:
                 segment.erased += end - begin
             yield _place(segment.number, offset + begin), text[9:] if sound else text, sound
 
+    def _lines(
+        self, segment: Segment, begin: int, end: int, *, with_rest: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield offset and bytes of the lines that begin before `end`; the LF only `with_rest`.
+
+        The lines may be erased as they come, and with the last one the segment.
+        """
+        rest, offset, read = b"", begin, begin
+        while offset < end and segment.number in self._segments:
+            data = os.pread(segment.file, max(PAGE, min(READ_BYTES, end - read)), read)
+            if not data:
+                break
+            read += len(data)
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if offset >= end:
+                    return
+                yield offset, line + b"\n" if with_rest else line
+                offset += len(line) + 1
+        if rest and with_rest:
+            yield offset, rest
+
     def _drop_if_empty(self, segment: Segment) -> None:
         if segment.erased >= segment.size and segment is not self._last:
             del self._segments[segment.number]
@@ -209,23 +226,3 @@ def full(exc: OSError) -> StoreFull:
 
 def _place(number: int, offset: int) -> Place:
     return number << 32 | offset
-
-
-def _lines(
-    file: int, begin: int, end: int, *, with_rest: bool = False
-) -> Iterator[tuple[int, bytes]]:
-    """Yield offset and bytes of the lines that begin before `end`; the LF only `with_rest`."""
-    rest, offset, read = b"", begin, begin
-    while offset < end:
-        data = os.pread(file, max(PAGE, min(READ_BYTES, end - read)), read)
-        if not data:
-            break
-        read += len(data)
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            if offset >= end:
-                return
-            yield offset, line + b"\n" if with_rest else line
-            offset += len(line) + 1
-    if rest and with_rest:
-        yield offset, rest

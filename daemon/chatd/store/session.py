@@ -8,11 +8,13 @@ import os
 from contextlib import suppress
 from typing import Literal
 
+from chatd.store.draft import Draft, write_all
 from chatd.store.journal import Journal, full
 
 Kind = Literal["prompts", "responses"]
 FOLDERS = ("journal", "prompts", "responses", "context")
 PAGE = 4096
+WIPED_BYTES = 2**20  # at once
 FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -38,27 +40,15 @@ class SessionFiles:
     def used_files(self) -> int:
         return self.journal.files + self._text_files
 
+    def draft(self, kind: Kind) -> Draft:
+        """Return a text that may still grow; `keep` makes the plain file of it."""
+        return Draft(self._folders[kind], self._count)
+
     def write_text(self, kind: Kind, turn: str, text: str) -> None:
         """Make the plain file of a turn's text, whole or not at all; an existing one stays."""
-        folder, name = self._folders[kind], f"{turn}.txt"
-        if _exists(folder, name):
-            return
-        data = text.encode("utf-8", "surrogatepass")
-        file = _draft(folder, data)
-        try:
-            # src_dir_fd: without it os.link calls link(2), which does not follow /proc's links
-            os.link(
-                f"/proc/self/fd/{file}",
-                name,
-                src_dir_fd=folder,
-                dst_dir_fd=folder,
-                follow_symlinks=True,
-            )
-        except OSError as exc:
-            raise full(exc) from exc
-        finally:
-            os.close(file)
-        self._count(len(data), +1)
+        draft = self.draft(kind)
+        draft.add(text)
+        draft.keep(turn)
 
     def read_text(self, kind: Kind, turn: str) -> str | None:
         """Return a turn's text, or None if its file is not there."""
@@ -83,7 +73,7 @@ class SessionFiles:
         except OSError as exc:
             raise full(exc) from exc
         try:
-            _write_all(file, snapshot)
+            write_all(file, snapshot)
             os.rename(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as exc:
             with suppress(OSError):
@@ -119,7 +109,8 @@ class SessionFiles:
             file = None  # a planted link: it goes, and what it points to stays
         if file is not None:
             with suppress(OSError):  # the unlink below is what counts
-                _write_all(file, b"\0" * size)
+                for begin in range(0, size, WIPED_BYTES):
+                    write_all(file, bytes(min(WIPED_BYTES, size - begin)))
                 os.ftruncate(file, 0)
             os.close(file)
         os.unlink(name, dir_fd=folder)
@@ -134,29 +125,6 @@ def _folder(parent: int, name: str) -> int:
     with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=parent)
     return os.open(name, FOLDER, dir_fd=parent)
-
-
-def _draft(folder: int, data: bytes) -> int:
-    """Return a file without a name that holds `data`."""
-    try:
-        file = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    except OSError as exc:
-        raise full(exc) from exc
-    try:
-        _write_all(file, data)
-    except OSError as exc:
-        os.close(file)
-        raise full(exc) from exc
-    return file
-
-
-def _write_all(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
-
-
-def _exists(folder: int, name: str) -> bool:
-    return os.access(name, os.F_OK, dir_fd=folder, follow_symlinks=False)
 
 
 def _size(folder: int, name: str) -> int | None:

@@ -5,9 +5,9 @@ from chat_rpc import errors
 CUT = {"length": "the token limit", "content_filter": "the server's content filter"}
 
 
-def check(text: str, finish: str) -> None:
+def check(finish: str, *, is_blank: bool) -> None:
     """Raise CutOff or ChecksFailed unless the reply may be handed on; `finish` is the server's."""
     if finish in CUT:
         raise errors.CutOff(f"{CUT[finish]} ended the reply")
-    if not text.strip():
+    if is_blank:
         raise errors.ChecksFailed("the reply is empty")
