@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Protocol
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 
 from chat_rpc import errors, methods, wire
 from chatd.boundary import boundary
@@ -16,6 +17,8 @@ from chatd.handlers.context import Context, Peer, Then
 log = logging.getLogger(__name__)
 
 Reply = Callable[[bytes | None], object]
+
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Caller(Peer, Protocol):
@@ -89,8 +92,10 @@ class Dispatcher:
             raise errors.Overloaded("too many requests are unanswered", retry_after_ms=100)
         try:
             params = decode(request.params)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise errors.InvalidParams(_place(exc)) from exc
+        except UNDECODABLE as exc:
+            if not bytes(request.params).startswith(b"["):
+                raise errors.InvalidParams(_place(exc)) from exc
+            params = _by_position(methods.METHODS[request.method].params, request.params)
         return handler(self._context, caller, params)
 
     def _wait_for(
@@ -141,10 +146,25 @@ def _hushed(reply: Reply) -> Reply:
 def _decode(line: bytes) -> wire.Request:
     try:
         return wire.decode_request(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         if wire.is_json(line):
             raise errors.InvalidRequest("the line is no JSON-RPC 2.0 request") from None
         raise errors.ParseError("the line is not JSON in UTF-8") from None
+
+
+def _by_position(kind: type[Struct], params: Raw) -> Struct:
+    """Return params that came as an array: the fields in their order."""
+    try:
+        return msgspec.convert(
+            msgspec.json.decode(params, type=_as_array(kind)), kind, from_attributes=True
+        )
+    except UNDECODABLE as exc:
+        raise errors.InvalidParams(_place(exc)) from exc
+
+
+@cache
+def _as_array(kind: type[Struct]) -> type[Struct]:
+    return msgspec.defstruct(kind.__name__, [], bases=(kind,), array_like=True)
 
 
 def _place(exc: Exception) -> str:
