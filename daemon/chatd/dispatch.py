@@ -145,6 +145,8 @@ def _hushed(reply: Reply) -> Reply:
 
 def _decode(line: bytes) -> wire.Request:
     try:
+        if not line.isascii():
+            line.decode()  # the decoder passes over what it does not use, whatever its bytes are
         return wire.decode_request(line)
     except UNDECODABLE:
         if wire.is_json(line):
