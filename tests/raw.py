@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from chat_rpc import methods
 from tests.harness import DEADLINE_S, Daemon, ram_directory
 
 ALONE = "[finding]\nenabled = false\n[engine]\nenabled = false\n"
@@ -23,6 +24,16 @@ def own_daemon(config: str = ALONE) -> Iterator[Daemon]:
     finally:
         daemon.stop()
         rmtree(home)
+
+
+@contextmanager
+def daemon_with_two_chats() -> Iterator[Daemon]:
+    """Such a daemon, in which chat.search finds `tmpfs` twice."""
+    said = [methods.Said("user", "What is tmpfs?"), methods.Said("assistant", "RAM.")]
+    with own_daemon() as daemon, daemon.client() as client:
+        for title in ("one", "two"):
+            client.call(methods.IMPORT, methods.Import(messages=said, title=title))
+        yield daemon
 
 
 def exchange(path: Path, *lines: bytes) -> list[Any]:

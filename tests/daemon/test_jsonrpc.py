@@ -9,18 +9,12 @@ from typing import Any
 
 import pytest
 from tests.harness import Daemon
-from tests.raw import exchange, own_daemon, without_words
-
-from chat_rpc import methods
+from tests.raw import daemon_with_two_chats, exchange, without_words
 
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
-    """One that has two chats with the word `tmpfs`."""
-    said = [methods.Said("user", "What is tmpfs?"), methods.Said("assistant", "RAM.")]
-    with own_daemon() as daemon, daemon.client() as client:
-        for title in ("one", "two"):
-            client.call(methods.IMPORT, methods.Import(messages=said, title=title))
+    with daemon_with_two_chats() as daemon:
         yield daemon
 
 
