@@ -36,7 +36,7 @@ def _method(
     return {
         "name": method.name,
         "summary": method.summary,
-        "paramStructure": "by-name",
+        "paramStructure": "either",
         "params": [
             {"name": name, "required": name in required, "schema": schema}
             for name, schema in params.get("properties", {}).items()

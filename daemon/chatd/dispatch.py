@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import CoroutineType
 from typing import Protocol
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw, Struct
 
 from chat_rpc import errors, methods, wire
 from chatd.boundary import boundary, stopped
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 Reply = Callable[[bytes | None], object]
 
 ARRAY = ord("[")
-MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 decode_request = wire.decode_request
 
@@ -73,8 +74,10 @@ class Dispatcher:
         id_: wire.Id = None
         try:
             try:
+                if not line.isascii():
+                    line.decode()  # the decoder passes over what it does not use, whatever it is
                 request = decode_request(line)
-            except MALFORMED:
+            except UNDECODABLE:
                 raise _malformed(line) from None
             if request.id is UNSET:
                 reply = _hushed(reply)
@@ -99,8 +102,10 @@ class Dispatcher:
             raise errors.Overloaded("too many requests are unanswered", retry_after_ms=100)
         try:
             params = decode(request.params)
-        except MALFORMED as exc:
-            raise errors.InvalidParams(_place(exc)) from exc
+        except UNDECODABLE as exc:
+            if not bytes(request.params).startswith(b"["):
+                raise errors.InvalidParams(_place(exc)) from exc
+            params = _by_position(methods.METHODS[request.method].params, request.params)
         return handler(self._context, caller, params)
 
 
@@ -149,6 +154,21 @@ def _malformed(line: bytes) -> errors.RpcError:
     if wire.is_json(line):
         return errors.InvalidRequest("the line is no JSON-RPC 2.0 request")
     return errors.ParseError("the line is not JSON in UTF-8")
+
+
+def _by_position(kind: type[Struct], params: Raw) -> Struct:
+    """Return params that came as an array: the fields in their order."""
+    try:
+        return msgspec.convert(
+            msgspec.json.decode(params, type=_as_array(kind)), kind, from_attributes=True
+        )
+    except UNDECODABLE as exc:
+        raise errors.InvalidParams(_place(exc)) from exc
+
+
+@cache
+def _as_array(kind: type[Struct]) -> type[Struct]:
+    return msgspec.defstruct(kind.__name__, [], bases=(kind,), array_like=True)
 
 
 def _place(exc: Exception) -> str:

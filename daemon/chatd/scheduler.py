@@ -49,18 +49,19 @@ class Scheduler:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave(lane)  # the slot was given in the moment of the cancellation
-            else:
+            elif (turn, tell) in lane.waiting:
                 lane.waiting.remove((turn, tell))
                 self._tell_places(lane)
             raise
 
     def _leave(self, lane: Lane) -> None:
-        if not lane.waiting:
-            lane.free += 1
-            return
-        turn, _ = lane.waiting.popleft()
-        turn.set_result(None)
-        self._tell_places(lane)
+        while lane.waiting:
+            turn, _ = lane.waiting.popleft()
+            if not turn.done():  # a cancelled one stands here until its task wakes
+                turn.set_result(None)
+                self._tell_places(lane)
+                return
+        lane.free += 1
 
     def _tell_places(self, lane: Lane) -> None:
         for place, (_, tell) in enumerate(lane.waiting, 1):

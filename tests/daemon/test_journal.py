@@ -189,6 +189,16 @@ def test_compaction_changes_nothing_that_can_be_seen(home: Home) -> None:
         session = home.open()
 
 
+def test_compaction_leaves_the_turns_of_a_chat_in_their_order(home: Home) -> None:
+    session = home.open()
+    first = say(session, "first", ["a " * 600] * 2)
+    chat = session.turn(first).chat
+    said = [first, *(say(session, f"then {n}", ["b"], chat) for n in range(3))]
+    compaction.pack_turn(session, session.turn(first))
+    session = home.open()
+    assert session.chats[chat].turns == said
+
+
 def test_a_death_between_the_two_steps_of_compaction_harms_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ class Recovery:
         self._journal = session.files.journal
         self._bad_turns: set[str] = set()
         self._known_turns: set[str] = set()  # that an earlier daemon has quarantined
+        self._begun_boot_s: dict[str, float] = {}
 
     def run(self) -> None:
         for place, payload, is_sound in self._journal.recover():
@@ -51,6 +52,8 @@ class Recovery:
                 self._replay_chat(record, place)
             else:
                 self._replay_turn(record, place, place + len(payload) + 10)
+        for chat in self._session.chats.values():  # compaction has moved some of their turns
+            chat.turns.sort(key=self._begun_boot_s.__getitem__)
         for id_ in sorted(self._bad_turns):
             self._quarantine(id_)
 
@@ -82,9 +85,7 @@ class Recovery:
             return
         if isinstance(record, TurnMade):
             if record.turn not in session.turns:
-                if record.chat not in session.chats:
-                    self._lost_chat(record.chat, record.created, record.boot_s)
-                session.add_turn(record, place)
+                self._add_turn(record, place)
             return
         turn = session.turns.get(record.turn)
         if turn is None or record.seq != turn.seq + 1:
@@ -100,14 +101,18 @@ class Recovery:
         session = self._session
         turn = session.turns.get(packed.turn)
         if turn is None:
-            if packed.made.chat not in session.chats:
-                self._lost_chat(packed.made.chat, packed.made.created, packed.made.boot_s)
-            turn = session.add_turn(packed.made, place)
+            turn = self._add_turn(packed.made, place)
             for event in records.unpack(packed):
                 turn.seq = event.seq
                 self._replay_event(turn, event, stop)
         turn.begin, turn.stop, turn.is_packed = place, stop, True
         self._bad_turns.discard(turn.id)
+
+    def _add_turn(self, made: TurnMade, place: int) -> Turn:
+        if made.chat not in self._session.chats:
+            self._lost_chat(made.chat, made.created, made.boot_s)
+        self._begun_boot_s[made.turn] = made.boot_s
+        return self._session.add_turn(made, place)
 
     def _replay_event(self, turn: Turn, event: records.TurnEvent, stop: int) -> None:
         match event:

@@ -1,0 +1,1 @@
+"""Hostile input: malformed JSON, and mutated requests with what they must be answered."""

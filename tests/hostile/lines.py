@@ -1,0 +1,203 @@
+"""Makes lines: requests of every method with live and with hostile values, and damage to them.
+
+Whatever a line is made of comes from the Random that is given, so that it can be made again.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from msgspec import structs
+
+from chat_rpc.methods import METHODS
+
+Pairs = list[tuple[bytes, bytes]]  # names and JSON texts: an object may name a field twice
+
+BATCHES, DAMAGED, SPOILED, ODD_ENVELOPES = 0.10, 0.30, 0.25, 0.10
+RARE = {"chat.wipe", "chat.delete", "admin.drain", "rpc.discover"}
+OFTEN = {"turn.start": 4, "chat.import": 2, "chat.fork": 2, "turn.attach": 2}
+NAMES = [name for name in METHODS for _ in range(OFTEN.get(name, 1)) if name not in RARE] * 3
+NAMES += RARE
+BOTH = (True, False)
+WORDS = ["tmpfs", "RAM", "é", "\U0001f600", "\u202e", "\x00", "\x1b[2J", "ß", "İ", "  ", "a" * 300]
+
+HOSTILE = [
+    b"null", b"true", b"false", b"0", b"-1", b"-0.0", b"1.5", b"1e308", b"1e400", b"-1e400",
+    b"9223372036854775808", b"18446744073709551616", b"9" * 400, b"NaN", b"Infinity", b"01",
+    b'""', b'" "', b'"."', b'".."', b'"../../../etc/passwd"', b'"/etc/passwd"', b'"..\\u0000"',
+    b'"\\u0000"', b'"session_0"', b'"journal/000001.ndj"', b'"%s%n"', b'"\\n"', b'"a\\u000ab"',
+    b'"\\ud800"', b'"\\udc00\\ud800"', b'"\\ud83d\\ude00"', b'"\xff"', b'"\xed\xa0\x80"',
+    b'"\\u202e"', b'"\xf0\x9f\x98\x80"', b'"\x01"', b'"' + b"A" * 4096 + b'"',
+    b'"' + b"\\u00e9" * 4096 + b'"', b'"' + b"x" * 100_000 + b'"', b"[]", b"{}", b"[[[[]]]]",
+    b"[" * 150 + b"]" * 150, b"[" * 2000, b'{"a":' * 2000 + b"1" + b"}" * 2000, b'{"a":1,"a":2}',
+    b'[null,"a",{}]', b'{"type":"packed"}', b'"$ref"', b'{"__proto__":null}', b"[1,2,3,4,5,6,7,8]",
+    b'"copy:aaaaaaaaaaaaaaaa"', b'"aaaaaaaaaaaaaaaa"', b'"chat"', b"undefined", b"",
+]  # fmt: skip
+SPLINTERS = [
+    b"\x00", b"\xff", b"\xef\xbb\xbf", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\\ud800",
+    b"\\u0000", b"1e400", b"null", b"[" * 300, b"//", b" ", b"\r", b"\t", b"\x7f", b'"id":null,',
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Known:
+    """The ids that are there now: of one user, and a few of another."""
+
+    chats: Sequence[str]
+    turns: Sequence[str]
+    keys: Sequence[str]
+
+
+def line(random: Random, known: Known, last: bytes) -> bytes:
+    """Return one line without its end; `last` is another one, to be spliced with."""
+    if random.random() < BATCHES:
+        size = random.choice((0, 1, 2, 3, 5, 64, 65))
+        made = b"[%b]" % b",".join(_request(random, known) for _ in range(size))
+    else:
+        made = _request(random, known)
+    if random.random() < DAMAGED:
+        for _ in range(random.choice((1, 1, 1, 2, 8))):
+            made = _damage(random, made, last)
+    return made.replace(b"\n", b" ") or b" "
+
+
+def _request(random: Random, known: Known) -> bytes:
+    name = random.choice(NAMES)
+    fields = _params(random, known, name)
+    if random.random() < SPOILED:
+        _spoil(random, fields)
+    params = _object(random, fields)
+    if random.random() < 0.05:
+        params = b"[%b]" % b",".join(value for _, value in fields)
+    envelope: Pairs = [(b"jsonrpc", b'"2.0"'), (b"method", _text(name)), (b"params", params)]
+    if not fields and random.random() < 0.5:
+        envelope.pop()
+    if random.random() < 0.9:
+        envelope.append((b"id", _id(random)))
+    if random.random() < ODD_ENVELOPES:
+        _spoil(random, envelope)
+    return _object(random, envelope)
+
+
+def _params(random: Random, known: Known, method: str) -> Pairs:
+    fields: Pairs = []
+    for field in structs.fields(METHODS[method].params):
+        if field.required or random.random() < 0.4:
+            number = field.name == "after" and field.type is int
+            make = VALUES["number" if number else field.name]
+            fields.append((field.encode_name.encode(), _text(make(random, known))))
+    return fields
+
+
+def _id(random: Random) -> bytes:
+    if random.random() < 0.9:
+        return _text(random.choice((random.randrange(10**6), "a", "", -1, 2**64, 1.5, "é", None)))
+    return random.choice(HOSTILE)
+
+
+def _spoil(random: Random, fields: Pairs) -> None:
+    """Do one thing to the fields of an object that its reader does not expect."""
+    at = random.randrange(len(fields)) if fields else 0
+    match random.randrange(5 if fields else 1):
+        case 0:
+            fields.insert(at, (random.choice((b"x", b"", b"\\u0000", b"id")), _hostile(random)))
+        case 1:
+            fields[at] = (fields[at][0], _hostile(random))
+        case 2:
+            del fields[at]
+        case 3:
+            fields.append((fields[at][0], _hostile(random)))
+        case _:
+            fields.insert(0, (fields[at][0], _hostile(random)))
+
+
+def _damage(random: Random, made: bytes, last: bytes) -> bytes:
+    at = random.randrange(len(made) + 1)
+    to = min(len(made), at + random.choice((1, 1, 2, 8, 100)))
+    match random.randrange(6):
+        case 0:
+            flipped = bytes(byte ^ 1 << random.randrange(8) for byte in made[at : at + 1])
+            return made[:at] + flipped + made[at + 1 :]
+        case 1:
+            return made[:at] + random.choice(SPLINTERS) + made[at:]
+        case 2:
+            return made[:at] + made[to:]
+        case 3:
+            return made[:at] + last[random.randrange(len(last) + 1) :]
+        case 4:
+            return made[:to] + made[at:]
+        case _:
+            return made[:at]
+
+
+def _hostile(random: Random) -> bytes:
+    return random.choice(HOSTILE)
+
+
+def _object(random: Random, fields: Pairs) -> bytes:
+    if random.random() < 0.1:
+        random.shuffle(fields)
+    return b"{%b}" % b",".join(b'"%b":%b' % pair for pair in fields)
+
+
+def _text(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+# -- good values, or nearly -----------------------------------------------------------------------
+
+
+def _words(random: Random, known: Known) -> str:
+    return " ".join(random.choices(WORDS, k=random.choice((1, 2, 5, 40))))
+
+
+def _one_of(random: Random, names: Sequence[str]) -> str:
+    if not names or random.random() < 0.05:
+        return random.choice(("aaaaaaaaaaaaaaaa", "a", "../..", "no such thing"))
+    return random.choice(names)
+
+
+def _chat(random: Random, known: Known) -> str:
+    name = _one_of(random, known.chats)
+    return name[: random.choice((1, 3, 8))] if random.random() < 0.2 else name
+
+
+def _key(random: Random, known: Known) -> str:
+    if random.random() < 0.2:
+        return _one_of(random, known.keys)
+    return f"k{random.getrandbits(40):x}"
+
+
+def _messages(random: Random, known: Known) -> list[dict[str, str]]:
+    roles = ["user", "assistant"] * random.choice((0, 1, 1, 2, 6))
+    if random.random() < 0.3:
+        roles.insert(0, "system")
+    if random.random() < 0.2:
+        roles.append(random.choice(("user", "assistant", "system", "tool")))
+    return [{"role": role, "content": _words(random, known)} for role in roles]
+
+
+def _either(*values: object) -> Callable[[Random, Known], object]:
+    return lambda random, known: random.choice(values)
+
+
+VALUES: dict[str, Callable[[Random, Known], object]] = {
+    "after": _chat,
+    "all": _either(*BOTH),
+    "chat": _chat,
+    "data": _words,
+    "key": _key,
+    "lifetime_s": _either(60, 61.5, 86400, 366 * 86400, 59, 10**9),
+    "limit": _either(1, 2, 50, 1000, 0, 1001),
+    "messages": _messages,
+    "model": _either(None, "echo", "Echo.gguf", "demo", "nothing"),
+    "number": _either(0, 1, 5, -1, 2**62, 2**65),
+    "priority": _either("interactive", "normal", "batch"),
+    "prompt": _words,
+    "system": _words,
+    "title": _words,
+    "turn": lambda random, known: _one_of(random, known.turns),
+    "wait": _either(*BOTH),
+    "words": _words,
+}
