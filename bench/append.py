@@ -43,8 +43,10 @@ class Follower:
     def leave(self, turn: str) -> None:
         pass
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+    def deliver(self, line: bytes) -> bool:
         return self._out.send(line) == len(line)
+
+    tell = deliver
 
 
 def measure(rounds: int) -> Report:
@@ -60,7 +62,7 @@ def measure(rounds: int) -> Report:
         stack.enter_context(closing(there)).settimeout(0)
         turn = session.begin(methods.TurnStart(prompt="hi", key="k"), "digest")
         session.add_event(turn, "attempt", n=1)
-        follow(session, turn, Follower(here), after=turn.seq)
+        follow(session.files.journal, turn, Follower(here), after=turn.seq)
 
         rows = stack.enter_context(closing(sqlite3.connect(home / "db", isolation_level=None)))
         # its fastest that loses nothing with the process; events are found by turn and seq

@@ -94,8 +94,9 @@ in `socat -t 600 - "UNIX-CONNECT:$socket"`.
   as its turn.
 - So to ask through restarts: connect, `turn.start`, and when the connection is lost or error 1006
   comes, connect and send the same again, or `turn.attach`. `chat_rpc.client.ask` does it.
-- A connection that reads too slowly is sent `stream.lagged` and nothing more of that turn. It may
-  attach again.
+- A connection that reads slowly is told each event of a turn when it has read those before, however
+  long that takes; no model waits for it. Of the events of chats none is kept: who leaves more than
+  `unread_bytes` unread is sent `stream.lagged`, and watches again.
 - Fields of `turn.event` and `chat.event` that are null are left out. Those inside `ending` are not.
 
 ## When chatd stops

@@ -50,7 +50,7 @@ class Client:
     async def events(self, turn: str) -> AsyncIterator[TurnEvent]:
         """Yield the events of a turn that was started or attached here; ends after its End.
 
-        Raises NotRunning when the connection is lost or this reader was too slow.
+        Raises NotRunning when the connection is lost.
         """
         queue = self._queue(turn)
         while True:
@@ -63,13 +63,18 @@ class Client:
                 return
 
     async def chat_events(self) -> AsyncIterator[methods.ChatEvent]:
-        """Yield what happens to the chats that are watched; raises NotRunning at the end."""
+        """Yield what happens to the chats that are watched.
+
+        Raises Overloaded when this reader was too slow, and must watch them again; NotRunning when
+        the connection is lost.
+        """
         while (event := await self._chats.get()) is not None:
             yield event
-        raise errors.NotRunning("chatd closed the connection")
+        if self.is_closed:
+            raise errors.NotRunning("chatd closed the connection")
+        raise errors.Overloaded("too slow to be told of all that happens to the chats")
 
     def _queue(self, turn: str) -> asyncio.Queue[TurnEvent | None]:
-        # unbounded, but its filler is: chatd drops a reader that falls 8 MiB behind
         return self._turns.setdefault(turn, asyncio.Queue())
 
     async def _read(self) -> None:
@@ -87,8 +92,7 @@ class Client:
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
         elif message.method == "stream.lagged":
-            lagged = msgspec.json.decode(message.params, type=methods.Lagged)
-            self._queue(lagged.turn).put_nowait(None)
+            self._chats.put_nowait(None)
         elif message.method == "chat.event":
             self._chats.put_nowait(msgspec.json.decode(message.params, type=methods.ChatEvent))
         elif message.method in TURN_EVENTS:
@@ -128,7 +132,7 @@ async def ask(
 ) -> AsyncGenerator[methods.Started | TurnEvent]:
     """Ask, and yield Started and then the turn's events, the last of which is its End.
 
-    A connection that is lost, refused or too slow is made anew, for `retry_s` before it raises: the
+    A connection that is lost or refused is made anew, for `retry_s` before it raises: the
     key makes a second start harmless, and `attach` goes on after the last event.  Who leaves early
     closes the iterator (`contextlib.aclosing`), which closes the connection.
     """

@@ -94,8 +94,6 @@ class Client:
     def _keep(self, message: wire.Message) -> None:
         if message.method in TURN_EVENTS:
             self._early.append(_decode_event(message.params))
-        elif message.method == "stream.lagged":
-            raise self._gone()  # attaching again is the same as after a lost connection
 
     def _next_message(self) -> wire.Message:
         while not self._lines:
@@ -120,7 +118,7 @@ def ask(
 ) -> Iterator[methods.Started | TurnEvent]:
     """Ask, and yield Started and then the turn's events, the last of which is its End.
 
-    A connection that is lost, refused or too slow is made anew with `connect`, for `retry_s` before
+    A connection that is lost or refused is made anew with `connect`, for `retry_s` before
     it raises: the key makes a second start harmless, and `attach` goes on after the last event.
     """
     turn, seq = "", 0

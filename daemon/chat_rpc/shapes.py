@@ -115,10 +115,7 @@ class ChatEvent(Struct, tag_field="type", tag="chat", omit_defaults=True, kw_onl
 
 
 class Lagged(Struct):
-    """`stream.lagged`: this reader was too slow and hears no more of the turn; attach again."""
-
-    turn: str
-    seq: int
+    """`stream.lagged`: this reader was too slow and hears no more of chats; watch again."""
 
 
 # -- system ----------------------------------------------------------------------------------

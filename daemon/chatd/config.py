@@ -65,7 +65,9 @@ class Limits(Section):
     connections_per_user: int = Field(default=256, ge=1, description="open at once")
     connections: int = Field(default=2048, ge=1, description="open at once, all users")
     first_line_s: float = Field(default=10, gt=0, description="a connection must speak by then")
-    unread_bytes: int = Field(default=8 * 2**20, ge=65536, description="a slower reader is dropped")
+    unread_bytes: int = Field(
+        default=8 * 2**20, ge=65536, description="who leaves more unread hears no more of chats"
+    )
     stop_s: float = Field(default=5, ge=0, description="how long running turns may go on at a stop")
 
 

@@ -109,14 +109,18 @@ class Connection(asyncio.Protocol):
         if answer is not None:
             self.send(answer)
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+    def deliver(self, line: bytes) -> bool:
+        if self._is_clogged or self._transport is None:
+            return False
+        self._transport.write(line)
+        return True
+
+    def tell(self, line: bytes) -> bool:
         if self._transport is None:
             return False
         if self._transport.get_write_buffer_size() > self._limits.unread_bytes:
-            lagged = wire.encode(methods.Lagged(turn, seq - 1))
-            self.send(wire.notification(b"stream.lagged", lagged))
-            log.info("a reader of uid %d was too slow for turn %s", self.uid, turn)
-            self.leave(turn)
+            self.send(wire.notification(b"stream.lagged", wire.encode(methods.Lagged())))
+            log.info("a reader of uid %d was too slow", self.uid)
             return False
         self.send(line)
         return True

@@ -66,6 +66,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.is_gone = False
+        self.is_clogged = False
         self.events: list[TurnEvent] = []
         self.follows = 0
         self._steps: list[Step] = []
@@ -76,10 +77,14 @@ class Reader:
     def leave(self, turn: str) -> None:
         self.follows -= 1
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+    def deliver(self, line: bytes) -> bool:
+        if self.is_clogged:
+            return False
         params = wire.decode_message(line).params
         self.events.append(msgspec.json.decode(params, type=TurnEvent))
         return True
+
+    tell = deliver
 
     def feed(self, step: Step) -> None:
         self._steps.append(step)
@@ -109,7 +114,7 @@ def test_small_steps_tell_the_same_as_a_large_one(
         compaction.pack_turn(session, turn)
     large, small = Reader(), Reader()
     for reader in (large, small):
-        following.follow(session, turn, reader, after=after)
+        following.follow(session.files.journal, turn, reader, after=after)
     assert not large.take(2**20)
     assert [event.seq for event in large.events] == list(range(after + 1, 15))
     assert small.take_all() == large.events
@@ -119,7 +124,7 @@ def test_small_steps_tell_the_same_as_a_large_one(
 def test_what_comes_while_a_reader_catches_up_follows_in_order(session: Session) -> None:
     turn = begin(session)
     reader = Reader()
-    following.follow(session, turn, reader, after=0)
+    following.follow(session.files.journal, turn, reader, after=0)
     for number in range(5):
         session.add_text(turn, f"{number} ")
         assert reader.take()
@@ -133,14 +138,36 @@ def test_what_comes_while_a_reader_catches_up_follows_in_order(session: Session)
 def test_a_reader_that_attaches_once_more_is_told_in_order(session: Session) -> None:
     turn = begin(session)
     reader = Reader()
-    following.follow(session, turn, reader, after=turn.seq)
+    following.follow(session.files.journal, turn, reader, after=turn.seq)
     session.add_text(turn, "one")
-    following.follow(session, turn, reader, after=0)
+    following.follow(session.files.journal, turn, reader, after=0)
     session.add_text(turn, "two")
     reader.take_all()
     session.add_text(turn, "three")
     assert [event.seq for event in reader.events] == [2, 1, 2, 3, 4]
     assert reader.follows == 1
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_live_reader_that_falls_behind_is_told_the_rest_when_it_reads(
+    session: Session, *, is_packed: bool
+) -> None:
+    turn = begin(session)
+    reader = Reader()
+    following.follow(session.files.journal, turn, reader, after=0)
+    reader.take_all()
+    for number in range(20):
+        reader.is_clogged = number % 7 > 4
+        if not reader.is_clogged:
+            reader.take_all()
+        session.add_text(turn, f"{number} ")
+    reader.is_clogged = True
+    session.end(turn, DONE)
+    if is_packed:
+        compaction.pack_turn(session, turn)
+    reader.is_clogged = False
+    assert [event.seq for event in reader.take_all()] == list(range(1, turn.seq + 1))
+    assert reader.follows == 0
 
 
 def test_a_turn_that_is_packed_or_destroyed_meanwhile_is_told_on_or_left(session: Session) -> None:
@@ -149,8 +176,8 @@ def test_a_turn_that_is_packed_or_destroyed_meanwhile_is_told_on_or_left(session
         session.add_text(turn, f"{number} ")
     session.end(turn, DONE)
     reader, late = Reader(), Reader()
-    following.follow(session, turn, reader, after=0)
-    following.follow(session, turn, late, after=0)
+    following.follow(session.files.journal, turn, reader, after=0)
+    following.follow(session.files.journal, turn, late, after=0)
     assert reader.take()
     compaction.pack_turn(session, turn)
     assert [event.seq for event in reader.take_all()] == list(range(1, turn.seq + 1))
@@ -259,7 +286,7 @@ def test_readers_that_left_without_a_word_are_forgotten(session: Session) -> Non
     turn = begin(session)
     for _ in range(100):
         reader = Reader()
-        following.follow(session, turn, reader, after=turn.seq)
+        following.follow(session.files.journal, turn, reader, after=turn.seq)
         following.listen(session.watchers, reader)
         reader.is_gone = True
     assert len(turn.readers) == len(session.watchers) == 1

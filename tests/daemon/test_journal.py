@@ -138,7 +138,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.is_gone = False
-        self.lines: list[tuple[int, bytes]] = []
+        self.lines: list[bytes] = []
 
     def follow(self, turn: str) -> None:
         pass
@@ -146,19 +146,19 @@ class Ear:
     def leave(self, turn: str) -> None:
         pass
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
-        self.lines.append((seq, line))
+    def deliver(self, line: bytes) -> bool:
+        self.lines.append(line)
         return True
+
+    tell = deliver
 
     def feed(self, step: Step) -> None:
         self.step = step
 
 
-def heard(
-    session: Session, turn: str, after: int = 0, room: int = 2**20
-) -> list[tuple[int, bytes]]:
+def heard(session: Session, turn: str, after: int = 0, room: int = 2**20) -> list[bytes]:
     ear = Ear()
-    following.follow(session, session.turn(turn), ear, after=after)
+    following.follow(session.files.journal, session.turn(turn), ear, after=after)
     while ear.step(room):
         pass
     return ear.lines

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 
 from chat_rpc import wire
+from chatd.chats import following
 from chatd.chats.session import Session
 from chatd.chats.sessions import Sessions
-from chatd.chats.turns import Turn
+from chatd.chats.turns import Step, Turn
 from chatd.store.tmpfs import Store
 from tests.hostile.world import World, sessions_of
 
@@ -93,7 +94,7 @@ def _state(sessions: Sessions) -> dict[str, object]:
 def _told(session: Session, turn: Turn) -> list[bytes]:
     """Return what one hears who follows the turn from its beginning; no event may be missing."""
     reader = Everything()
-    session.follow(turn, reader, after=0)
+    following.follow(session.files.journal, turn, reader, after=0)
     events = [msgspec.json.decode(line)["params"] for line in reader.heard]
     assert [event["seq"] for event in events] == [*range(1, turn.seq + 1)], "a gap in the events"
     assert events[-1]["type"] == "end"
@@ -110,9 +111,16 @@ class Everything:
 
     def leave(self, turn: str) -> None: ...
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+    def deliver(self, line: bytes) -> bool:
         self.heard.append(line)
         return True
+
+    tell = deliver
+    is_gone = False
+
+    def feed(self, step: Step) -> None:
+        while step(2**20):
+            pass
 
 
 def _files(root: Path) -> dict[str, int]:

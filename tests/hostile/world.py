@@ -4,7 +4,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,14 @@ from zlib import crc32
 import msgspec
 
 from chat_rpc import errors, methods
-from chatd.backends.pieces import Finish, Piece, Text, Thought
+from chatd.backends.pieces import Finish, Text, Thought
 from chatd.backends.pool import Known, Pool
+from chatd.backends.reply import Take
 from chatd.backends.server import ModelServer
 from chatd.chats import compaction, conversations
 from chatd.chats.quota import Quota
 from chatd.chats.sessions import Sessions
+from chatd.chats.turns import Step
 from chatd.config import Config, Engine, Finding
 from chatd.dispatch import Dispatcher
 from chatd.handlers import HANDLERS, Handler
@@ -47,21 +49,25 @@ class Echo(ModelServer):
         return {"echo": None, "small": 64}
 
     async def reply(
-        self, model: str, messages: list[dict[str, str]], options: Mapping[str, object]
-    ) -> AsyncGenerator[Piece]:
+        self,
+        model: str,
+        messages: list[dict[str, str]],
+        options: Mapping[str, object],
+        take: Take,
+    ) -> Finish:
         asked = messages[-1]["content"]
         chance = crc32(asked.encode("utf-8", "surrogatepass"))
         if chance % 13 == 0:
             raise errors.ContextTooLong("too long for echo")
         if chance % 3 == 0:
-            yield Thought("hm")
+            take(Thought("hm"))
         for word in asked.split(" "):
-            yield Text(f"{word} ")
+            take(Text(f"{word} "))
             if chance % 2:
                 await asyncio.sleep(0)
         if chance % 11 == 0:
             raise errors.CutOff("echo was cut")
-        yield Finish("length" if chance % 7 == 0 else "stop", "echo", methods.Usage(1, 1))
+        return Finish("length" if chance % 7 == 0 else "stop", "echo", methods.Usage(1, 1))
 
 
 class Servers(Pool):
@@ -107,7 +113,19 @@ class Line:
 
     def leave(self, turn: str) -> None: ...
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
+    is_gone = False
+
+    def feed(self, step: Step) -> None:
+        asyncio.get_running_loop().call_soon(self._take, step)
+
+    def _take(self, step: Step) -> None:
+        if step(2**20):
+            self.feed(step)
+
+    def tell(self, line: bytes) -> bool:
+        return self.deliver(line)
+
+    def deliver(self, line: bytes) -> bool:
         notice = msgspec.json.decode(line)
         assert notice["method"] in methods.NOTIFICATIONS, notice["method"]
         self.notices += 1

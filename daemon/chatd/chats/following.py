@@ -1,25 +1,29 @@
-"""Readers of turns: who comes late is told from the journal, as fast as it reads, and then live."""
+"""Readers of turns: who is late is told from the journal, as fast as it reads, and then live."""
 
 from collections.abc import Iterator
 
 from chat_rpc import wire
 from chatd.chats import records
 from chatd.chats.records import Packed
-from chatd.chats.session import Session
 from chatd.chats.turns import Reader, Turn
-from chatd.store.journal import LINE_OVERHEAD, Journal
+from chatd.store.journal import LINE_OVERHEAD, Journal, Place
 
 
-def follow(session: Session, turn: Turn, reader: Reader, *, after: int) -> None:
+def follow(journal: Journal, turn: Turn, reader: Reader, *, after: int) -> None:
     """Deliver the events above `after` again, then those to come."""
     reader.follow(turn.id)
     if turn.has_ended or after < turn.seq:
         if reader in turn.readers:  # or what comes meanwhile would be told before what was
             turn.readers.remove(reader)
             reader.leave(turn.id)
-        reader.feed(CatchUp(session.files.journal, turn, reader, after).step)
+        catch_up(journal, turn, reader, after, turn.begin)
     else:
         _listen(turn, reader)
+
+
+def catch_up(journal: Journal, turn: Turn, reader: Reader, after: int, place: Place) -> None:
+    """Tell a reader the events above `after`, of which the first is not before `place`."""
+    reader.feed(CatchUp(journal, turn, reader, after, place).step)
 
 
 def listen(readers: list[Reader], reader: Reader) -> bool:
@@ -41,12 +45,12 @@ class CatchUp:
     turn comes after all of them.
     """
 
-    def __init__(self, journal: Journal, turn: Turn, reader: Reader, after: int):
+    def __init__(self, journal: Journal, turn: Turn, reader: Reader, after: int, place: Place):
         self._journal = journal
         self._turn = turn
         self._reader = reader
         self._seq = after
-        self._place = turn.begin
+        self._place = place
 
     def step(self, room_bytes: int) -> bool:
         """Look at about so much of the journal; False when the reader has caught up or left."""
@@ -54,8 +58,8 @@ class CatchUp:
         for place, payload in self._journal.read(self._place, turn.stop):
             room_bytes -= len(payload)
             for seq, line in self._told(payload):
-                if not self._reader.deliver(turn.id, seq, line):
-                    return False
+                if not self._reader.deliver(line):
+                    return not self._reader.is_gone
                 self._seq = seq
                 room_bytes -= len(line)
                 if room_bytes <= 0:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
-from chatd.chats import records
+from chatd.chats import following, records
 from chatd.chats.quota import Quota
 from chatd.chats.records import ChatMade, Packed, TurnMade
 from chatd.chats.turns import Chat, Reader, Texts, Turn, boot_s, joined, new_id
@@ -257,18 +257,21 @@ class Session:
             payload = wire.encode(ChatEvent(chat=chat.id, kind=kind, title=chat.title, turn=turn))
             line = wire.notification(b"chat.event", payload)
             for readers in (chat.watchers, self.watchers):
-                readers[:] = [reader for reader in readers if reader.deliver("", 0, line)]
+                readers[:] = [reader for reader in readers if reader.tell(line)]
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _tell(self, turn: Turn, method: bytes, event: Delta | Event | End) -> None:
         payload = wire.encode(event)
-        self.files.journal.append(payload)
+        place = self.files.journal.append(payload)
         turn.told_bytes += len(payload)
         turn.seq = event.seq  # not before: where there is no room, no number is left out
         if turn.readers:
             line = wire.notification(method, payload)
-            turn.readers = [r for r in turn.readers if r.deliver(turn.id, turn.seq, line)]
+            late = [reader for reader in turn.readers if not reader.deliver(line)]
+            for reader in late:
+                turn.readers.remove(reader)
+                following.catch_up(self.files.journal, turn, reader, turn.seq - 1, place)
 
     def _said(self, turn: Turn) -> Said:
         """Return a turn's texts: from where it is running, from its files, or from its lines."""

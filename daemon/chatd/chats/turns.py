@@ -17,7 +17,7 @@ from chatd.store.journal import Place
 UNDELETE_S = 3600.0
 
 
-# delivers about so many bytes more; False: there is nothing more to deliver
+# tells about so many bytes more; False: there is nothing more to tell
 Step = Callable[[int], bool]
 
 
@@ -33,8 +33,12 @@ class Reader(Protocol):
     def leave(self, turn: str) -> None:
         """No more events of this turn will come."""
 
-    def deliver(self, turn: str, seq: int, line: bytes) -> bool:
-        """Take a notification without waiting; False: this reader takes no more of the turn."""
+    def deliver(self, line: bytes) -> bool:
+        """Take what happens in a turn; False: there is no room for it now."""
+        ...
+
+    def tell(self, line: bytes) -> bool:
+        """Take what happens to a chat; False: this reader is too slow, and was told so."""
         ...
 
     def feed(self, step: Step) -> None:

@@ -115,7 +115,7 @@ def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
         for id_ in chat.turns:
             turn = session.turns[id_]
             if not turn.has_ended:
-                following.follow(session, turn, peer, after=turn.seq)
+                following.follow(session.files.journal, turn, peer, after=turn.seq)
 
     return Then(methods.Watched(_whole(session, chat)), follow)
 

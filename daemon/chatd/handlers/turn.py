@@ -18,14 +18,16 @@ def start(
     if params.wait:
         return _whole(context, session, turn, replayed=replayed)
     started = methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed)
-    return Then(started, lambda: following.follow(session, turn, peer, after=0))
+    return Then(started, lambda: following.follow(session.files.journal, turn, peer, after=0))
 
 
 def attach(context: Context, peer: Peer, params: methods.TurnAttach) -> Then:
     session = context.sessions.of(peer.uid)
     turn = session.turn(params.turn)
     attached = methods.Attached(turn.id, turn.state, turn.seq)
-    return Then(attached, lambda: following.follow(session, turn, peer, after=params.after))
+    return Then(
+        attached, lambda: following.follow(session.files.journal, turn, peer, after=params.after)
+    )
 
 
 def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.CancelResult:
