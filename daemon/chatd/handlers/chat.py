@@ -13,7 +13,7 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
     session = context.sessions.of(peer.uid)
     chats = sorted(
         (chat for chat in session.chats.values() if not chat.is_deleted),
-        key=lambda chat: (chat.used, chat.id),
+        key=lambda chat: (chat.used_boot_s, chat.id),  # the wall's clock may have been set back
         reverse=True,
     )
     begin = 0
@@ -51,9 +51,9 @@ def keep(context: Context, peer: Peer, params: methods.Keep) -> methods.Changed:
 def delete(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Changed:
     session = context.sessions.of(peer.uid)
     chat = session.chat(params.chat)
+    conversations.delete(session, chat)
     for id_ in chat.turns:
         context.inference.cancel(session.turns[id_])
-    conversations.delete(session, chat)
     return _changed(session, chat)
 
 
@@ -92,8 +92,8 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
         context.inference.cancel(turn)
     for turn in turns:
         await context.inference.wait(turn)
-    servers = {turn.ending.backend for turn in turns if turn.ending and turn.ending.backend}
     chats = [chat for chat in chats if chat.id in session.chats]  # none that went meanwhile
+    servers = conversations.servers_of(session, chats)
     destroyed = sum(conversations.destroy(session, chat) for chat in chats)
     not_reached = await context.pool.forget(servers)
     return methods.Wiped(len(chats), destroyed, not_reached)
