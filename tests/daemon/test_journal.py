@@ -140,6 +140,43 @@ def test_a_death_between_the_two_steps_of_compaction_harms_nothing(
     assert {id_: session.view(session.turn(id_)) for id_ in before} == before
 
 
+def test_what_a_death_in_compaction_left_is_erased_with_its_chat(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = home.open()
+    turn = session.turn(say(session, "canary-prompt", ["canary", "-reply"]))
+    monkeypatch.setattr(session.files.journal, "erase", lambda _: None)  # death comes before it
+    compaction.pack_turn(session, turn)
+    session = home.open()
+    conversations.destroy(session, session.chats[turn.chat])
+    assert home.open().turns == {}
+    for path in home.path.rglob("*"):
+        assert not path.is_file() or b"canary" not in path.read_bytes(), path
+
+
+def test_a_segment_that_a_death_left_empty_is_removed(
+    folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(folder, segment_bytes=50)
+    places = [journal.append(payload(n)) for n in range(4)]
+    monkeypatch.setattr(journal, "_drop_if_empty", lambda _: None)  # death comes before it
+    journal.erase([(place, len(payload(0))) for place in places[:2]])
+    files = journal.files
+    journal.close()
+    again = Journal(folder, segment_bytes=50)
+    assert [line for _, line, _ in again.recover()] == [payload(2), payload(3)]
+    assert again.files == len(os.listdir(folder)) == files - 1
+    again.close()
+
+
+def test_the_turns_of_a_chat_keep_their_order_when_only_some_are_packed(home: Home) -> None:
+    session = home.open()
+    first = session.turn(say(session, "first", ["one"]))
+    second = session.turn(say(session, "second", ["two"], chat=first.chat))
+    compaction.pack_turn(session, first)
+    assert home.open().chats[first.chat].turns == [first.id, second.id]
+
+
 def test_destroying_a_chat_leaves_no_byte_of_it(home: Home) -> None:
     session = home.open()
     keep = say(session, "this stays", ["all ", "of it"])
