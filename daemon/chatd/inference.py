@@ -278,8 +278,8 @@ async def _end(work: Attempt, ending: Ending) -> None:
                 work.flush()
             if not work.end(ending):
                 log.warning("turn %s of uid %d: there is no room for its end yet", turn.id, uid)
-                while not work.end(ending):
-                    await asyncio.sleep(ROOM_S)  # nobody tells when a mount has room again
+                while not work.end(ending):  # noqa: ASYNC110  # nobody tells when there is room
+                    await asyncio.sleep(ROOM_S)
     except errors.RpcError as exc:
         log.error("turn %s of uid %d has no end: %s", turn.id, uid, exc.kind)
     else:

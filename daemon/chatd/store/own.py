@@ -26,11 +26,9 @@ def open_folder(parent: int, name: str) -> int:
 
 
 def open_file(folder: int, name: str, flags: int) -> int:
-    """Open a file; raises StoreFull, StoreCorrupt, FileNotFoundError."""
+    """Open a file; raises StoreFull, StoreCorrupt."""
     try:
         file = os.open(name, flags | SAFE, 0o600, dir_fd=folder)
-    except FileNotFoundError:
-        raise
     except OSError as exc:
         raise failure(exc, folder, name) from exc
     return _checked(file, stat.S_IFREG, folder, name)
