@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,15 @@ from chatd.chats.turns import Chat, Turn, digest_of
 EVER = sys.maxsize
 DONE = Ending(state="done", finish="stop")
 
-Said3 = tuple[str, str, str]  # prompt, reply, state
-Kept = dict[str, tuple[str, bool, float, list[Said3]]]  # title, deleted, lifetime, turns
+
+@dataclass
+class Kept:
+    """What is kept of a chat; of each turn the prompt, the reply and the state."""
+
+    title: str
+    is_deleted: bool = False
+    lifetime_s: float = 3600.0
+    turns: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 class Script:
@@ -37,7 +45,7 @@ class Script:
         self.fault = fault
         self.session = self.home.open()
         self.refused = 0
-        self.ledger: Kept = {}
+        self.ledger: dict[str, Kept] = {}
         self.running: dict[str, tuple[Turn, Ending]] = {}
         self.dying: set[str] = set()
         self.chats: dict[str, str] = {}
@@ -49,10 +57,10 @@ class Script:
             lambda: self.say("canary-b", "canary", ["canary "] * 20),
             lambda: self.say("c", "third", ["x"] * 10),
             lambda: self.start("a", "it runs", ["so ", "far "]),
-            lambda: self.change("a", conversations.rename, "Other"),
-            lambda: self.change("a", conversations.keep, 7200.0),
-            lambda: self.change("c", conversations.delete),
-            lambda: self.change("c", conversations.undelete),
+            lambda: self.change("a", conversations.rename, "Other", title="Other"),
+            lambda: self.change("a", conversations.keep, 7200.0, lifetime_s=7200.0),
+            lambda: self.change("c", conversations.delete, is_deleted=True),
+            lambda: self.change("c", conversations.undelete, is_deleted=False),
             lambda: self.copy(lambda s: conversations.fork(s, self.chat("a"), None), "a"),
             lambda: self.copy(self.import_),
             lambda: self.say("c", "more", ["y" * 400] * 4),
@@ -75,7 +83,7 @@ class Script:
     def chat(self, name: str, *, deleted: bool = False) -> Chat:
         """Return a chat; its beginning, or that it was brought back, may have been refused."""
         id_ = self.chats.get(name, "")
-        if id_ not in self.ledger or (self.ledger[id_][1] and not deleted):
+        if id_ not in self.ledger or self.ledger[id_].is_deleted is not deleted:
             raise errors.StoreFull("it was refused before")
         return self.session.chats[id_]
 
@@ -85,8 +93,7 @@ class Script:
         params = methods.TurnStart(prompt=prompt, key=prompt, chat=chat)
         turn = self.session.begin(params, digest_of(params))
         self.chats[name] = turn.chat
-        title, deleted, lifetime, turns = self.ledger.get(turn.chat, (prompt, False, 3600.0, []))
-        self.ledger[turn.chat] = (title, deleted, lifetime, turns)
+        turns = self.ledger.setdefault(turn.chat, Kept(prompt)).turns
         turns.append((prompt, "", "queued"))
         self.running[turn.id] = (turn, Ending(state="failed"))
         self.session.add_event(turn, "attempt", n=1, model="m", backend="b")
@@ -106,7 +113,7 @@ class Script:
 
     def end_what_runs(self, but: str = "") -> None:
         for turn, ending in list(self.running.values()):
-            turns = self.ledger[turn.chat][3]
+            turns = self.ledger[turn.chat].turns
             number = self.session.chats[turn.chat].turns.index(turn.id)
             prompt, text, _ = turns[number]
             if prompt != but:
@@ -114,25 +121,21 @@ class Script:
                 turns[number] = (prompt, text, ending.state)
                 del self.running[turn.id]
 
-    def change(self, name: str, do: Callable[..., None], *arguments: object) -> None:
+    def change(
+        self, name: str, do: Callable[..., None], *arguments: object, **then: object
+    ) -> None:
         chat = self.chat(name, deleted=do is conversations.undelete)
         do(self.session, chat, *arguments)
-        title, _, lifetime, turns = self.ledger[chat.id]
-        match do.__name__, arguments:
-            case "rename", [str(title)]:
-                pass
-            case "keep", [float(lifetime)]:
-                pass
-        self.ledger[chat.id] = (title, do is conversations.delete, lifetime, turns)
+        self.ledger[chat.id] = replace(self.ledger[chat.id], **then)  # type: ignore[arg-type]
 
     def copy(self, make: Callable[[Session], Chat], name: str = "") -> None:
         chat = make(self.session)
-        turns = [("q1", "r1", "done"), ("q2", "r2", "done")]
-        title = "Imported"
+        kept = Kept("Imported", turns=[("q1", "r1", "done"), ("q2", "r2", "done")])
         if name:
-            title, _, _, all_turns = self.ledger[self.chats[name]]
-            turns = [said for said in all_turns if said[2] == "done"]
-        self.ledger[chat.id] = (title, False, 3600.0, turns)
+            original = self.ledger[self.chats[name]]
+            turns = [turn for turn in original.turns if turn[2] == "done"]
+            kept = Kept(original.title, turns=turns)
+        self.ledger[chat.id] = kept
 
     def import_(self, session: Session) -> Chat:
         said = [Said("user", "q1"), Said("assistant", "r1")]
@@ -141,7 +144,7 @@ class Script:
 
     def wipe(self, name: str) -> None:
         chat = self.chat(name)
-        self.change(name, conversations.delete)
+        self.change(name, conversations.delete, is_deleted=True)
         self.dying.add(chat.id)
         del self.ledger[chat.id], self.chats[name]
         conversations.destroy(self.session, chat)
@@ -181,20 +184,15 @@ class Script:
             assert b"canary" not in path.read_bytes() or not self.dying, path
 
 
-def seen(session: Session) -> Kept:
+def seen(session: Session) -> dict[str, Kept]:
     """Return what a caller can see, the order of turns included."""
     return {
-        chat.id: (
-            chat.title,
-            chat.is_deleted,
-            chat.lifetime_s,
-            [
-                (view.prompt, view.text, view.state)
-                for view in (session.view(session.turns[id_]) for id_ in chat.turns)
-            ],
-        )
+        chat.id: Kept(chat.title, chat.is_deleted, chat.lifetime_s, [
+            (view.prompt, view.text, view.state)
+            for view in (session.view(session.turns[id_]) for id_ in chat.turns)
+        ])
         for chat in session.chats.values()
-    }
+    }  # fmt: skip
 
 
 def run(fault: Faults) -> Script:
