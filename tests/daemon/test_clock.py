@@ -79,7 +79,8 @@ async def test_when_the_wall_s_clock_jumps_what_runs_goes_on_and_what_stalls_is_
             assert (end.ending.error.code if end.ending.error else None) == code
             assert end.ending.timings is not None
             assert 900 < end.ending.timings.total_ms < 30_000
-        keep_house(chatd)
+        if by_s > 0:  # else nothing could end early
+            keep_house(chatd)
         again = await client.call(methods.START, ask("slow", "slow"))
         assert again.replayed, "its key is known"
         later = await client.call(methods.START, ask("later", "hash"))
