@@ -72,7 +72,7 @@ def _start(sockets: tuple[Path, ...], *, quiet: bool) -> Client:
     home.mkdir(mode=0o700, exist_ok=True)
     if not paths.is_private(home):
         raise errors.NotPermitted(f"{home} must be your own directory, closed to others")
-    with open(home / "start.lock", "w") as lock:
+    with open(paths.open_own(home / "start.lock", os.O_RDWR)) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(errors.NotRunning):
             return _first(sockets)
@@ -94,8 +94,8 @@ def _spawn(log: Path) -> None:
     import subprocess
 
     reading, writing = os.pipe()
-    size = log.stat().st_size if log.exists() else 0
-    with open(log, "ab") as errors_to:
+    with open(paths.open_own(log, os.O_RDWR | os.O_APPEND), "ab") as errors_to:
+        size = os.fstat(errors_to.fileno()).st_size
         if size > LOG_BYTES:
             errors_to.truncate(0)
             size = 0

@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from chat_rpc import errors
+
 SYSTEM_SOCKET = Path("/run/chatd/chatd.sock")
 SYSTEM_UNIT = Path("/etc/systemd/system/sockets.target.wants/chatd.socket")
 SYSTEM_STORE = Path("/mnt/ai_tmpfs")
@@ -109,6 +111,23 @@ def is_private(directory: Path) -> bool:
         return False
     mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
     return mine and not status.st_mode & 0o077
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a plain file of the caller's own, made if need be; raises NotPermitted.
+
+    A link of either kind, a FIFO or another's file is refused, and nothing has been done to it.
+    """
+    safe = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        file = os.open(path, flags | safe, 0o600)
+    except OSError as exc:
+        raise errors.NotPermitted(f"{path} cannot be opened: {exc.strerror}") from exc
+    status = os.fstat(file)
+    if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1:
+        return file
+    os.close(file)
+    raise errors.NotPermitted(f"{path} is not a plain file of your own")
 
 
 def _config_home() -> Path:

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from importlib import import_module
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from chat_rpc import __version__, methods
+from chat_rpc import __version__, errors, methods
 from chatd import config, logs, place
 from chatd.backends.pool import Pool
 from chatd.chats.quota import Quota
@@ -47,18 +48,25 @@ def main() -> None:
         if settings.store.path is not None and arguments.store is None:
             where = place.Place(where.socket, settings.store.path, where.config)
         store = Store(where.store, segment_bytes=settings.store.segment_bytes)
+        quota = Quota(store, own_mount=store.is_mount, store_bytes=settings.store.bytes)
+        sessions = Sessions(store, quota, settings.store.chat_lifetime_s)
+        listener = listen(where.socket)
     except config.ConfigError as exc:
         sys.exit(_fail(str(exc), EX_CONFIG))
-    except (StoreError, OSError) as exc:
+    except (StoreError, errors.RpcError, OSError) as exc:
         sys.exit(_fail(str(exc), EX_CANTCREAT))
     try:
-        uvloop.run(serve(settings, where, store, arguments.ready_fd))
+        uvloop.run(serve(settings, where, sessions, listener, arguments.ready_fd))
     finally:
         store.close()
 
 
 async def serve(
-    settings: config.Config, where: place.Place, store: Store, ready_fd: int | None
+    settings: config.Config,
+    where: place.Place,
+    sessions: Sessions,
+    listener: socket.socket,
+    ready_fd: int | None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the loss of the own directory."""
     limits = _limits(settings.limits)
@@ -68,8 +76,6 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     pool = Pool(settings, where.socket.parent)
     scheduler = Scheduler()
-    quota = Quota(store, own_mount=store.is_mount, store_bytes=settings.store.bytes)
-    sessions = Sessions(store, quota, settings.store.chat_lifetime_s)
     async with asyncio.TaskGroup() as tasks:
         context = Context(
             sessions=sessions,
@@ -82,7 +88,7 @@ async def serve(
             connections=lambda: server.connections,
             stop=stop.set,
         )
-        with listen(where.socket) as listener:
+        with listener:
             server = Server(listener, Dispatcher(HANDLERS, context, tasks), limits, tasks)
             server.start()
             log.info("chatd %s serves at %s", __version__, where.socket)

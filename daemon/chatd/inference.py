@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 
 from chat_rpc import errors, methods
 from chat_rpc.methods import Ending, Failure, Timings, Usage
@@ -21,6 +20,7 @@ from chatd.verifier import basic
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 10  # of one turn, by daemons that died meanwhile
+ROOM_S = 1.0  # between two looks whether the store has room for the end of a turn
 
 
 class Inference:
@@ -32,6 +32,7 @@ class Inference:
         self._limits = limits
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[str] = set()  # of those that run: what is said is said
         self._stopping = False
 
     def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
@@ -48,12 +49,8 @@ class Inference:
         return turn, False
 
     def resume(self, session: Session, turn: Turn) -> None:
-        """Ask again what the last daemon did not finish, unless that is what ends daemons."""
-        if turn.attempts >= MAX_ATTEMPTS:
-            with suppress(errors.StoreFull):  # then it is asked again, after all
-                session.end(turn, interrupted("chatd ended during the reply, again and again"))
-        else:
-            self._go(session, turn)
+        """Ask again what the last daemon did not finish."""
+        self._go(session, turn)
 
     async def wait(self, turn: Turn) -> None:
         """Return when the turn has ended."""
@@ -62,11 +59,10 @@ class Inference:
 
     def cancel(self, turn: Turn) -> bool:
         """Stop the turn; False if it had ended."""
-        task = self._running.get(turn.id)
-        if task is None:
+        if turn.id not in self._running or turn.id in self._ending:
             return False
         # soon, not now: a task that is cancelled before its first step never runs, nor its end
-        asyncio.get_running_loop().call_soon(task.cancel)
+        asyncio.get_running_loop().call_soon(self._cancel, turn.id)
         return True
 
     async def stop(self) -> None:
@@ -83,30 +79,37 @@ class Inference:
     def _go(self, session: Session, turn: Turn) -> None:
         self._running[turn.id] = self._tasks.create_task(self._run(session, turn))
 
+    def _cancel(self, turn: str) -> None:
+        if turn in self._running and turn not in self._ending:
+            self._running[turn].cancel()
+
     async def _run(self, session: Session, turn: Turn) -> None:
-        work = Attempt(session, turn, self._limits)
         try:
-            with boundary(log, f"turn {turn.id}"):
-                ending = await self._attempt(work)
+            work = Attempt(session, turn, self._limits)
+            if (ending := await self._ask(work)) is not None:
+                self._ending.add(turn.id)
+                await _end(work, ending)
+        finally:
+            self._ending.discard(turn.id)
+            del self._running[turn.id]
+
+    async def _ask(self, work: "Attempt") -> Ending | None:
+        """Return how the turn ended; None: it is left to the next daemon."""
+        try:
+            with boundary(log, f"turn {work.turn.id}"):
+                return await self._attempt(work)
         except errors.RpcError as exc:
-            ending = work.ending("failed", Failure(exc.code, exc.kind, exc.message))
+            return work.ending("failed", Failure(exc.code, exc.kind, exc.message))
         except asyncio.CancelledError:
             if self._stopping:
-                return  # without an end in the journal: the next daemon asks again
+                return None  # without an end in the journal: the next daemon asks again
             kind = errors.Cancelled
-            ending = work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))
-        finally:
-            del self._running[turn.id]
-        try:
-            with boundary(log, f"the end of turn {turn.id}"):
-                session.end(turn, ending)
-        except errors.RpcError as exc:
-            log.error("turn %s of uid %d has no end: %s", turn.id, session.uid, exc.kind)
-        else:
-            log.info("turn %s of uid %d: %s", turn.id, session.uid, ending.state)
+            return work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))
 
     async def _attempt(self, work: "Attempt") -> Ending:
         turn, session = work.turn, work.session
+        if turn.attempts >= MAX_ATTEMPTS:  # it may be what ends daemons
+            return interrupted("chatd ended during the reply, again and again")
         choice = await self._pool.choose(session.uid, turn.asked)
         if choice.is_demo:
             view = session.view(turn)
@@ -218,6 +221,14 @@ class Attempt:
             error=error,
         )
 
+    def end(self, ending: Ending) -> bool:
+        """Journal the end; False: there is no room for it."""
+        try:
+            self.session.end(self.turn, ending)
+        except errors.StoreFull:
+            return False
+        return True
+
     @property
     def _is_demo(self) -> bool:
         return self._choice is not None and self._choice.is_demo
@@ -236,6 +247,24 @@ class Attempt:
 
     def _elapsed_ms(self) -> int:
         return round((self._loop.time() - self._began) * 1000)
+
+
+async def _end(work: Attempt, ending: Ending) -> None:
+    """Journal a turn's end; where it does not fit, as soon as it does.
+
+    Until then its readers wait: what they would be told is not kept, and may come otherwise.
+    """
+    turn, uid = work.turn, work.session.uid
+    try:
+        with boundary(log, f"the end of turn {turn.id}"):
+            if not work.end(ending):
+                log.warning("turn %s of uid %d: there is no room for its end yet", turn.id, uid)
+                while not work.end(ending):  # noqa: ASYNC110  # nobody tells when there is room
+                    await asyncio.sleep(ROOM_S)
+    except errors.RpcError as exc:
+        log.error("turn %s of uid %d has no end: %s", turn.id, uid, exc.kind)
+    else:
+        log.info("turn %s of uid %d: %s", turn.id, uid, ending.state)
 
 
 def _differ(asked: str | None, served: str | None) -> bool:

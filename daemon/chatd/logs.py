@@ -6,8 +6,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import TracebackType
 
+from chat_rpc import paths
 from chatd.config import Logging
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -41,6 +45,17 @@ def _places(exc: BaseException | None) -> Iterator[str]:
             yield "which came after:\n"
 
 
+class OwnFileHandler(RotatingFileHandler):
+    """Writes to a file of chatd's own, and through no link that was planted in its place."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(
+            paths.open_own(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND),
+            "a",
+            encoding=self.encoding,
+        )
+
+
 def log_what_ends_us() -> None:
     """Have an exception that ends the process logged like any other: where, and not what."""
     sys.excepthook = lambda kind, exc, traceback: logging.getLogger("chatd").critical(
@@ -59,7 +74,7 @@ def configure(settings: Logging) -> None:
     }
     if settings.file is not None:
         handlers["file"] = {
-            "class": "logging.handlers.RotatingFileHandler",
+            "()": OwnFileHandler,
             "formatter": "plain",
             "filename": os.fspath(settings.file),
             "maxBytes": settings.file_bytes,

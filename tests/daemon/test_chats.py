@@ -94,6 +94,18 @@ async def test_what_is_exported_can_be_imported(client: aio.Client, chatd: Daemo
         assert (await other.call(methods.EXPORT, named)).messages == exported.messages
 
 
+async def test_each_system_prompt_is_exported_where_it_changed(client: aio.Client) -> None:
+    chat = await say(client, "one")
+    for prompt, system in (("two", "Be brief."), ("three", None), ("four", "Be long.")):
+        await say(client, prompt, chat, system)
+    exported = await client.call(methods.EXPORT, methods.ChatNamed(chat=chat))
+    said = [said.content for said in exported.messages if said.role != "assistant"]
+    assert said == ["one", "Be brief.", "two", "three", "Be long.", "four"]
+    imported = await client.call(methods.IMPORT, methods.Import(messages=exported.messages))
+    again = await client.call(methods.EXPORT, methods.ChatNamed(chat=imported.chat.chat))
+    assert again.messages == exported.messages
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -153,6 +165,28 @@ async def test_wipe_destroys_at_once_and_tells_what_it_cannot_reach(
     for params in (methods.Wipe(), methods.Wipe(chat=chat, all=True)):
         with pytest.raises(errors.InvalidParams):
             await client.call(methods.WIPE, params)
+
+
+async def test_wipe_names_every_server_that_was_asked_and_not_the_last_alone(
+    start_daemon: StartDaemon, start_server: StartServer
+) -> None:
+    servers = [start_server("--models", model) for model in ("stall", "hash")]
+    daemon = start_daemon(configured(("one", servers[0]), ("two", servers[1])))
+    async with aio.connect(daemon.socket) as client:
+        asked = methods.TurnStart(prompt="x", key="k")
+        started = await client.call(methods.START, asked)
+        async for event in client.events(started.turn):
+            if isinstance(event, methods.Delta):
+                break
+        daemon.kill()
+        daemon.config = configured(("two", servers[1]))
+        daemon.start()
+    async with aio.connect(daemon.socket) as client:
+        asked = methods.TurnStart(prompt="x", key="k", wait=True)
+        assert (await client.call(methods.START, asked)).replayed
+        wiped = await client.call(methods.WIPE, methods.Wipe(all=True))
+    memory = "the memory of the model server"
+    assert wiped.not_reached == [f"{memory} one", f"{memory} two"]
 
 
 async def test_who_watches_a_chat_hears_what_others_say_in_it(

@@ -32,10 +32,11 @@ def check(world: World) -> None:
     for session in world.sessions:
         _check_files(session, files)
     copy = world.root.parent / "copy"
-    copy.mkdir()
+    copy.mkdir(mode=0o700)
     for session in world.sessions:
-        journal = Path(f"session_{session.uid}") / "journal"
-        shutil.copytree(world.root / journal, copy / journal)
+        own = Path(f"session_{session.uid}")
+        (copy / own).mkdir(mode=0o700)
+        shutil.copytree(world.root / own / "journal", copy / own / "journal")  # with their modes
     try:
         _compare(world, copy, files)
     finally:

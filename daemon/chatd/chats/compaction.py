@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from chat_rpc import wire
 from chatd.chats import records
-from chatd.chats.records import ChatMade, Packed, TurnMade
+from chatd.chats.records import ChatMade
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Turn
 from chatd.store.journal import Segment
@@ -34,26 +34,13 @@ def compact(session: Session) -> Iterator[None]:
 
 def pack_turn(session: Session, turn: Turn) -> None:
     """Write a turn that has ended as one line, and erase the lines that it had."""
-    lines = list(lines_of(session, turn))
+    lines = list(session.lines_of(turn))
     if not lines:
         return
-    first = records.decode(lines[0][1])
-    if isinstance(first, Packed):
-        packed = first
-    else:
-        assert isinstance(first, TurnMade)  # noqa: S101  # recovery has quarantined other ones
-        events = [records.decode(payload) for _, payload in lines[1:]]
-        packed = records.pack(first, [e for e in events if isinstance(e, records.TURN_EVENTS)])
-    place = session.files.journal.append(wire.encode(packed))
+    made, events = records.read_turn(records.decode(payload) for _, _, payload in lines)
+    place = session.files.journal.append(wire.encode(records.pack(made, events)))
     turn.begin, turn.stop, turn.is_packed = place, session.files.journal.end, True
-    session.files.journal.erase([(place, len(payload)) for place, payload in lines])
-
-
-def lines_of(session: Session, turn: Turn) -> Iterator[tuple[int, bytes]]:
-    """Yield place and payload of all lines of a turn."""
-    for place, payload in session.files.journal.read(turn.begin, turn.stop):
-        if records.decode_stamp(payload).turn == turn.id:
-            yield place, payload
+    session.files.journal.erase((place, len(payload)) for place, _, payload in lines)
 
 
 def write_chat(session: Session, chat: Chat) -> None:
@@ -66,9 +53,10 @@ def write_chat(session: Session, chat: Chat) -> None:
         lifetime_s=chat.lifetime_s,
         deleted=chat.is_deleted,
     )
-    old = chat.places
-    chat.places = [session.files.journal.append(wire.encode(made))]
+    old = tuple(chat.places)
+    chat.places.append(session.files.journal.append(wire.encode(made)))
     session.files.journal.erase_at(old)
+    del chat.places[: len(old)]
 
 
 def _move(session: Session, payload: bytes, number: int) -> None:

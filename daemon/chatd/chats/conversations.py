@@ -1,23 +1,27 @@
 """What is done to whole conversations: renamed, kept, deleted, destroyed, copied, searched."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chat_rpc import errors, methods, wire
-from chat_rpc.methods import Delta, End, Ending, Said
-from chatd.chats import compaction, records
+from chat_rpc.methods import Delta, End, Ending, Event, Said
+from chatd.chats import records
 from chatd.chats.records import (
     ChatDeleted,
     ChatKept,
     ChatRecord,
     ChatRenamed,
     ChatUndeleted,
+    Packed,
     TurnMade,
 )
-from chatd.chats.session import Session, running
-from chatd.chats.turns import Chat, Turn, boot_s, joined, new_id
+from chatd.chats.session import Session, chat_made
+from chatd.chats.turns import Chat, boot_s, joined, new_id
 
 SNIPPET_CHARS = 80
+
+# a turn that is done: prompt, data, system prompt, reply, ending
+Whole = tuple[str, str, str | None, str, Ending | None]
 
 
 def rename(session: Session, chat: Chat, title: str) -> None:
@@ -37,7 +41,8 @@ def keep(session: Session, chat: Chat, lifetime_s: float) -> None:
 def delete(session: Session, chat: Chat) -> None:
     """Hide a chat; it can be brought back until it is destroyed an hour later."""
     now = boot_s()
-    _write(session, chat, ChatDeleted(chat=chat.id, boot_s=now))
+    record = ChatDeleted(chat=chat.id, boot_s=now)
+    chat.places.append(session.write_at_last(wire.encode(record)))
     chat.is_deleted, chat.used_boot_s = True, now
     session.tell_chat(chat, "deleted")
 
@@ -52,27 +57,29 @@ def undelete(session: Session, chat: Chat) -> None:
 def destroy(session: Session, chat: Chat) -> int:
     """Overwrite and remove all that is kept of a chat; returns how many turns it had.
 
-    Its turns must have ended.
+    Its turns must have ended.  Raises StoreFull, and can then be called again for the rest.
     """
     journal = session.files.journal
-    for id_ in chat.turns:
-        turn = session.turns.pop(id_)
+    count = len(chat.turns)
+    while chat.turns:
+        turn = session.turns[chat.turns[0]]
+        session.files.erase_texts(turn.id)
+        journal.erase((place, len(payload)) for place, _, payload in session.lines_of(turn))
+        del chat.turns[0], session.turns[turn.id]
         session.keys.pop(turn.key, None)
-        session.files.erase_texts(id_)
-        for place, payload in compaction.lines_of(session, turn):
-            journal.erase([(place, len(payload))])
-    journal.erase_at(chat.places)
     session.files.erase_context(chat.id)
+    journal.erase_at(chat.places)
     del session.chats[chat.id]
     session.tell_chat(chat, "gone")
-    return len(chat.turns)
+    return count
 
 
 def expire(session: Session) -> Iterator[None]:
     """Destroy the chats whose time is over, yielding after each."""
     now = boot_s()
     for chat in list(session.chats.values()):
-        if chat.ends_boot_s() <= now and all(session.turns[id_].has_ended for id_ in chat.turns):
+        is_over = chat.id in session.chats and chat.ends_boot_s() <= now
+        if is_over and all(session.turns[id_].has_ended for id_ in chat.turns):
             destroy(session, chat)
             yield
 
@@ -84,42 +91,61 @@ def fork(session: Session, chat: Chat, until: str | None) -> Chat:
     ids = chat.turns if until is None else chat.turns[: chat.turns.index(until) + 1]
     views = [session.view(session.turns[id_]) for id_ in ids if session.turns[id_].state == "done"]
     session.check_room(sum(4 * (len(v.prompt) + len(v.data) + len(v.text)) for v in views))
-    copy = session.make_chat(chat.title, time.time())
-    for view in views:
-        assert view.ending is not None  # noqa: S101  # it is done
-        _add_ended(session, copy, view.prompt, view.data, view.system, view.text, view.ending)
-    return copy
+    return _add_whole(
+        session,
+        chat.title,
+        [(view.prompt, view.data, view.system, view.text, view.ending) for view in views],
+    )
 
 
 def import_(session: Session, title: str, said: list[Said]) -> Chat:
     """Make a chat of an OpenAI message list: system, then user and assistant in turn."""
     turns = list(_turns_of(said))
     session.check_room(sum(4 * len(part.content) for part in said))
-    chat = session.make_chat(title or (turns[0][1] if turns else ""), time.time())
-    for system, prompt, text in turns:
-        _add_ended(session, chat, prompt, "", system, text, Ending(state="done", finish="imported"))
-    return chat
+    ending = Ending(state="done", finish="imported")
+    return _add_whole(
+        session,
+        title or (turns[0][1] if turns else ""),
+        [(prompt, "", system, text, ending) for system, prompt, text in turns],
+    )
 
 
 def export(session: Session, chat: Chat) -> list[Said]:
-    """Return a chat as an OpenAI message list; turns that failed are left out."""
+    """Return a chat as an OpenAI message list; turns that failed are left out.
+
+    A system prompt stands where it came and where it changed.
+    """
     said: list[Said] = []
+    system: str | None = None
     for id_ in chat.turns:
         view = session.view(session.turns[id_])
         if view.state != "done":
             continue
-        if view.system and not said:
-            said.append(Said("system", view.system))
+        if view.system and view.system != system:
+            system = view.system
+            said.append(Said("system", system))
         said.append(Said("user", joined(view.prompt, view.data)))
         said.append(Said("assistant", view.text))
     return said
+
+
+def servers_of(session: Session, chats: Iterable[Chat]) -> set[str]:
+    """Return the model servers that were sent something of these chats, at any attempt."""
+    servers: set[str | None] = set()
+    for turn in (session.turns[id_] for chat in chats for id_ in chat.turns):
+        servers.add(turn.ending.backend if turn.ending else None)
+        for _, stamp, payload in session.lines_of(turn):
+            record = records.decode(payload) if stamp.type in ("event", "packed") else None
+            events = records.unpack(record) if isinstance(record, Packed) else [record]
+            servers |= {event.backend for event in events if isinstance(event, Event)}
+    return {server for server in servers if server}
 
 
 def search(session: Session, words: str, limit: int) -> list[methods.Found]:
     """Return the turns that have these words in prompt or reply, newest first, case apart."""
     wanted = words.casefold()
     found: list[methods.Found] = []
-    turns = sorted(session.turns.values(), key=lambda turn: turn.created, reverse=True)
+    turns = sorted(session.turns.values(), key=lambda turn: turn.boot_s, reverse=True)
     for turn in turns:
         chat = session.chats[turn.chat]
         if chat.is_deleted or turn.is_damaged:
@@ -141,20 +167,27 @@ def _write(session: Session, chat: Chat, record: ChatRecord) -> None:
     chat.places.append(session.files.journal.append(wire.encode(record)))
 
 
-def _add_ended(
-    session: Session,
-    chat: Chat,
-    prompt: str,
-    data: str,
-    system: str | None,
-    text: str,
-    ending: Ending,
-) -> Turn:
-    turn_id = new_id()
+def _add_whole(session: Session, title: str, said: Iterable[Whole]) -> Chat:
+    """Journal a chat and its turns, all or nothing; raises StoreFull."""
+    made = chat_made(title, time.time())
+    turns = [_packed(made.chat, *whole) for whole in said]
+    places = session.files.journal.append_all(map(wire.encode, [made, *turns]))
+    chat = session.add_chat(made, places[0])
+    session.tell_chat(chat, "made")
+    for packed, place in zip(turns, places[1:], strict=True):
+        session.add_packed(packed, place)
+    return chat
+
+
+def _packed(
+    chat: str, prompt: str, data: str, system: str | None, text: str, ending: Ending | None
+) -> Packed:
+    assert ending is not None  # noqa: S101  # only turns that are done are copied
+    turn = new_id()
     made = TurnMade(
-        turn=turn_id,
-        chat=chat.id,
-        key=f"copy:{turn_id}",
+        turn=turn,
+        chat=chat,
+        key=f"copy:{turn}",
         digest="",
         created=time.time(),
         boot_s=boot_s(),
@@ -162,13 +195,7 @@ def _add_ended(
         data=data,
         system=system,
     )
-    events: list[records.TurnEvent] = [Delta(turn_id, 1, text), End(turn_id, 2, ending)]
-    journal = session.files.journal
-    turn = session.add_turn(made, journal.append(wire.encode(records.pack(made, events))))
-    turn.seq, turn.is_packed = 2, True
-    running(turn).reply.add(text)
-    session.settle(turn, ending, journal.end)
-    return turn
+    return records.pack(made, [Delta(turn, 1, text), End(turn, 2, ending)])
 
 
 def _turns_of(said: list[Said]) -> Iterator[tuple[str | None, str, str]]:

@@ -4,9 +4,12 @@ Times: `created` and `used` are Unix seconds, for people; `boot_s` is CLOCK_BOOT
 end, so that a clock that is set wrong or right makes nothing end early.
 """
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 from msgspec import Struct
 
+from chat_rpc.errors import StoreCorrupt
 from chat_rpc.methods import Delta, End, Event
 
 
@@ -112,7 +115,7 @@ class Stamp(Struct):
 decode_stamp = msgspec.json.Decoder(Stamp).decode
 
 
-def pack(made: TurnMade, events: list[TurnEvent]) -> Packed:
+def pack(made: TurnMade, events: Iterable[TurnEvent]) -> Packed:
     """Put a turn into one line; deltas that follow one another become one."""
     packed: list[Deltas | Event | End] = []
     run: list[Delta] = []
@@ -144,3 +147,25 @@ def unpack(packed: Packed) -> list[TurnEvent]:
             events.append(Delta(packed.turn, event.first + number, text))
             begin += length
     return events
+
+
+def read_turn(lines: Iterator[Record]) -> tuple[TurnMade, Iterable[TurnEvent]]:
+    """Return how a turn began and its events, from its loose lines or its one; StoreCorrupt."""
+    match next(lines, None):
+        case TurnMade() as made:
+            return made, (line for line in lines if isinstance(line, TURN_EVENTS))
+        case Packed() as packed:
+            return packed.made, unpack(packed)
+        case _:
+            raise StoreCorrupt("the turn's record is damaged")
+
+
+def reply_of(events: Iterable[TurnEvent]) -> str:
+    """Return what the last attempt said."""
+    reply: list[str] = []
+    for event in events:
+        if isinstance(event, Delta):
+            reply.append(event.text)
+        elif isinstance(event, Event) and event.kind == "attempt":
+            reply.clear()
+    return "".join(reply)

@@ -8,7 +8,6 @@ import msgspec
 
 from chat_rpc import wire
 from chat_rpc.errors import StoreFull
-from chat_rpc.methods import Delta, End, Event
 from chatd.chats import records
 from chatd.chats.records import (
     ChatDeleted,
@@ -21,8 +20,8 @@ from chatd.chats.records import (
     Quarantined,
     TurnMade,
 )
-from chatd.chats.session import Session, begin_attempt, forget_texts, running
-from chatd.chats.turns import Chat, Turn, damaged
+from chatd.chats.session import Session, forget_texts
+from chatd.chats.turns import Chat, damaged
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Recovery:
         self._journal = session.files.journal
         self._bad_turns: set[str] = set()
         self._known_turns: set[str] = set()  # that an earlier daemon has quarantined
-        self._begun_boot_s: dict[str, float] = {}
+        self._leftover: list[tuple[str, int]] = []  # turns that were packed, and where
 
     def run(self) -> None:
         for place, payload, is_sound in self._journal.recover():
@@ -51,11 +50,12 @@ class Recovery:
             elif isinstance(record, records.CHAT_RECORDS):
                 self._replay_chat(record, place)
             else:
-                self._replay_turn(record, place, place + len(payload) + 10)
-        for chat in self._session.chats.values():  # compaction has moved some of their turns
-            chat.turns.sort(key=self._begun_boot_s.__getitem__)
+                self._replay_turn(record, place, len(payload))
         for id_ in sorted(self._bad_turns):
             self._quarantine(id_)
+        self._erase_leftover()
+        for chat in self._session.chats.values():  # compaction may have changed their places
+            chat.turns.sort(key=lambda id_: self._session.turns[id_].boot_s)
 
     def _replay_chat(self, record: ChatRecord, place: int) -> None:
         session = self._session
@@ -77,52 +77,50 @@ class Recovery:
                 chat.is_deleted, chat.used_boot_s = False, record.boot_s
 
     def _replay_turn(
-        self, record: TurnMade | Packed | records.TurnEvent, place: int, stop: int
+        self, record: TurnMade | Packed | records.TurnEvent, place: int, size: int
     ) -> None:
         session = self._session
         if isinstance(record, Packed):
-            self._replay_packed(record, place, stop)
+            self._replay_packed(record, place)
             return
         if isinstance(record, TurnMade):
             if record.turn not in session.turns:
-                self._add_turn(record, place)
+                self._find_chat(record)
+                session.add_turn(record, place)
             return
         turn = session.turns.get(record.turn)
         if turn is None or record.seq != turn.seq + 1:
             if turn is None or record.seq > turn.seq:  # a line before this one is lost
                 self._bad_turns.add(record.turn)
         elif not turn.has_ended:
-            turn.seq = record.seq
-            turn.told_bytes += stop - place
-            self._replay_event(turn, record, stop)
+            turn.told_bytes += size
+            session.replay(turn, record, place + 1)
 
-    def _replay_packed(self, packed: Packed, place: int, stop: int) -> None:
-        """Take a packed turn; loose lines of it, if any are left, were about to be erased."""
+    def _replay_packed(self, packed: Packed, place: int) -> None:
+        """Take a packed turn; lines of it that stand before were about to be erased."""
         session = self._session
         turn = session.turns.get(packed.turn)
+        if turn is not None or packed.turn in self._bad_turns:
+            self._leftover.append((packed.turn, place))
         if turn is None:
-            turn = self._add_turn(packed.made, place)
-            for event in records.unpack(packed):
-                turn.seq = event.seq
-                self._replay_event(turn, event, stop)
-        turn.begin, turn.stop, turn.is_packed = place, stop, True
-        self._bad_turns.discard(turn.id)
+            self._find_chat(packed.made)
+            session.add_packed(packed, place)
+        else:
+            turn.begin, turn.stop, turn.is_packed = place, place + 1, True
+        self._bad_turns.discard(packed.turn)
 
-    def _add_turn(self, made: TurnMade, place: int) -> Turn:
+    def _find_chat(self, made: TurnMade) -> None:
         if made.chat not in self._session.chats:
             self._lost_chat(made.chat, made.created, made.boot_s)
-        self._begun_boot_s[made.turn] = made.boot_s
-        return self._session.add_turn(made, place)
 
-    def _replay_event(self, turn: Turn, event: records.TurnEvent, stop: int) -> None:
-        match event:
-            case Delta():
-                running(turn).reply.add(event.text)
-            case Event():
-                if event.kind == "attempt":
-                    begin_attempt(turn)
-            case End():
-                self._session.settle(turn, event.ending, stop)
+    def _erase_leftover(self) -> None:
+        """Erase what a death in the middle of compaction left: nothing else ever would."""
+        for id_, place in self._leftover:
+            self._journal.erase(
+                (old, len(payload))
+                for old, payload in self._journal.read(0, place)
+                if records.decode_stamp(payload).turn == id_
+            )
 
     def _note_damage(self, payload: bytes) -> None:
         turns = {match.decode() for match in TURN.findall(payload)}

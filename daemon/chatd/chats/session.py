@@ -5,7 +5,7 @@ What is done to whole conversations is in `conversations`, reading the journal a
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from chat_rpc import errors, methods, wire
@@ -41,7 +41,7 @@ class Session:
         quota: Quota,
         lifetime_s: float,
         everybody: Callable[[], Iterable[SessionFiles]],
-        spend_reserve: Callable[[], None],
+        spend_reserve: Callable[[], bool],
     ):
         self.uid = uid
         self.files = files
@@ -129,12 +129,10 @@ class Session:
         size = 4 * len(params.prompt) + 4 * len(params.data) + len(params.system or "")
         self.check_room(size + ROOM_BYTES)
         now = time.time()
-        chat = self.chat(params.chat) if params.chat else None
-        if chat is None:
-            chat = self.make_chat(params.prompt or params.data, now)
+        chats = [] if params.chat else [chat_made(params.prompt or params.data, now)]
         made = TurnMade(
             turn=new_id(),
-            chat=chat.id,
+            chat=self.chat(params.chat).id if params.chat else chats[0].chat,
             key=params.key,
             digest=digest,
             created=now,
@@ -144,7 +142,11 @@ class Session:
             system=params.system,
             asked=params.model,
         )
-        turn = self.add_turn(made, self.files.journal.append(wire.encode(made)))
+        places = self.files.journal.append_all(map(wire.encode, [*chats, made]))
+        for new, place in zip(chats, places, strict=False):
+            self.tell_chat(self.add_chat(new, place), "made")
+        turn = self.add_turn(made, places[-1])
+        chat = self.chats[turn.chat]
         self.tell_chat(chat, "turn", turn=turn.id)
         for watcher in chat.watchers:
             turn.readers.append(watcher)
@@ -178,13 +180,8 @@ class Session:
             begin_attempt(turn)
 
     def end(self, turn: Turn, ending: Ending) -> None:
-        """Journal the end of a turn and make its text files; the reserve is there for this."""
-        event = End(turn.id, turn.seq + 1, ending)
-        try:
-            self._tell(turn, b"turn.end", event)
-        except errors.StoreFull:
-            self._spend_reserve()
-            self._tell(turn, b"turn.end", event)
+        """Journal the end of a turn and make its text files; raises StoreFull."""
+        self._tell(turn, b"turn.end", End(turn.id, turn.seq + 1, ending), self.write_at_last)
         self.settle(turn, ending, self.files.journal.end)
         for reader in turn.readers:
             reader.leave(turn.id)
@@ -196,12 +193,24 @@ class Session:
     def check_room(self, more_bytes: int) -> None:
         self._quota.check(self.files, self._everybody(), more_bytes=more_bytes)
 
-    def make_chat(self, text: str, now: float) -> Chat:
-        title = " ".join(text[: 4 * TITLE_CHARS].split())[:TITLE_CHARS]
-        made = ChatMade(chat=new_id(), created=now, boot_s=boot_s(), title=title)
-        chat = self.add_chat(made, self.files.journal.append(wire.encode(made)))
-        self.tell_chat(chat, "made")
-        return chat
+    def write_at_last(self, payload: bytes) -> int:
+        """Journal what must fit, or makes room in the end: the reserve is there for this.
+
+        Raises StoreFull when all of it was given up and is not enough.
+        """
+        while True:
+            try:
+                return self.files.journal.append(payload)
+            except errors.StoreFull:
+                if not self._spend_reserve():
+                    raise
+
+    def lines_of(self, turn: Turn) -> Iterator[tuple[int, records.Stamp, bytes]]:
+        """Yield place, stamp and payload of all lines of a turn."""
+        for place, payload in self.files.journal.read(turn.begin, turn.stop):
+            stamp = records.decode_stamp(payload)
+            if stamp.turn == turn.id:
+                yield place, stamp, payload
 
     def add_chat(self, made: ChatMade, place: int) -> Chat:
         chat = self.chats.get(made.chat)
@@ -225,6 +234,7 @@ class Session:
             key=made.key,
             digest=made.digest,
             created=made.created,
+            boot_s=made.boot_s,
             asked=made.asked,
             begin=begin,
             texts=Texts(made.prompt, made.data, made.system, self.files.draft("responses")),
@@ -236,6 +246,24 @@ class Session:
         chat.used_boot_s = max(chat.used_boot_s, made.boot_s)
         return turn
 
+    def add_packed(self, packed: Packed, place: int) -> None:
+        turn = self.add_turn(packed.made, place)
+        turn.is_packed = True
+        for event in records.unpack(packed):
+            self.replay(turn, event, place + 1)
+
+    def replay(self, turn: Turn, event: records.TurnEvent, stop: int) -> None:
+        """Take an event that is in the journal already."""
+        turn.seq = event.seq
+        match event:
+            case Delta():
+                running(turn).reply.add(event.text)
+            case Event():
+                if event.kind == "attempt":
+                    begin_attempt(turn)
+            case End():
+                self.settle(turn, event.ending, stop)
+
     def settle(self, turn: Turn, ending: Ending, stop: int) -> None:
         """Take a turn's end: its texts go into their files and out of the heap."""
         turn.state = ending.state
@@ -245,7 +273,7 @@ class Session:
         try:
             self.files.write_text("prompts", turn.id, joined(texts.prompt, texts.data))
             texts.reply.keep(turn.id)
-        except errors.StoreFull:
+        except errors.RpcError:
             log.warning("turn %s: no room for its text files; the journal has it", turn.id)
         forget_texts(turn)
 
@@ -261,11 +289,17 @@ class Session:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _tell(self, turn: Turn, method: bytes, event: Delta | Event | End) -> None:
+    def _tell(
+        self,
+        turn: Turn,
+        method: bytes,
+        event: Delta | Event | End,
+        write: Callable[[bytes], int] | None = None,
+    ) -> None:
         payload = wire.encode(event)
-        place = self.files.journal.append(payload)
+        place = (write or self.files.journal.append)(payload)
         turn.told_bytes += len(payload)
-        turn.seq = event.seq  # not before: where there is no room, no number is left out
+        turn.seq = event.seq  # only now: a number that was not written would be a gap
         if turn.readers:
             line = wire.notification(method, payload)
             late = [reader for reader in turn.readers if not reader.deliver(line)]
@@ -279,30 +313,18 @@ class Session:
             return Said("", "", None, "")
         if (texts := turn.texts) is not None and (text := texts.reply.text()) is not None:
             return Said(texts.prompt, texts.data, texts.system, text)
-        made: TurnMade | None = None
-        reply: list[str] = []
-        known = self.files.read_text("responses", turn.id)
-        for _, payload in self.files.journal.read(turn.begin, turn.stop):
-            if records.decode_stamp(payload).turn != turn.id:
-                continue
-            record = records.decode(payload)
-            events: list[records.TurnEvent] = []
-            match record:
-                case TurnMade():
-                    made = record
-                case Packed():
-                    made, events = record.made, records.unpack(record)
-                case Delta() | Event() | End():
-                    events = [record]
-                case _:
-                    pass
-            for event in events:
-                _take(reply, event)
-            if made is not None and (known is not None or isinstance(record, Packed)):
-                break
-        if made is None:
-            raise errors.StoreCorrupt("the turn's record is damaged", turn=turn.id)
-        return Said(made.prompt, made.data, made.system, "".join(reply) if known is None else known)
+        lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
+        made, events = records.read_turn(lines)
+        text = self.files.read_text("responses", turn.id)
+        if text is None:
+            text = records.reply_of(events)
+        return Said(made.prompt, made.data, made.system, text)
+
+
+def chat_made(text: str, now: float) -> ChatMade:
+    """Return how a chat begins; its title is the beginning of `text`."""
+    title = " ".join(text[: 4 * TITLE_CHARS].split())[:TITLE_CHARS]
+    return ChatMade(chat=new_id(), created=now, boot_s=boot_s(), title=title)
 
 
 def begin_attempt(turn: Turn) -> None:
@@ -321,11 +343,3 @@ def forget_texts(turn: Turn) -> None:
     if turn.texts is not None:
         turn.texts.reply.drop()
         turn.texts = None
-
-
-def _take(reply: list[str], event: records.TurnEvent) -> None:
-    """Do to a reply's text what the event does: add to it, or void it."""
-    if isinstance(event, Delta):
-        reply.append(event.text)
-    elif isinstance(event, Event) and event.kind == "attempt":
-        reply.clear()

@@ -65,6 +65,7 @@ class Turn:
     key: str
     digest: str
     created: float
+    boot_s: float
     asked: str | None
     begin: Place
     texts: Texts | None

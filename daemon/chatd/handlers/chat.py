@@ -14,7 +14,7 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
     session = context.sessions.of(peer.uid)
     chats = sorted(
         (chat for chat in session.chats.values() if not chat.is_deleted),
-        key=lambda chat: (chat.used, chat.id),
+        key=lambda chat: (chat.used_boot_s, chat.id),  # the wall's clock may have been set back
         reverse=True,
     )
     begin = 0
@@ -52,9 +52,9 @@ def keep(context: Context, peer: Peer, params: methods.Keep) -> methods.Changed:
 def delete(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Changed:
     session = context.sessions.of(peer.uid)
     chat = session.chat(params.chat)
+    conversations.delete(session, chat)
     for id_ in chat.turns:
         context.inference.cancel(session.turns[id_])
-    conversations.delete(session, chat)
     return _changed(session, chat)
 
 
@@ -93,10 +93,13 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
         context.inference.cancel(turn)
     for turn in turns:
         await context.inference.wait(turn)
-    servers = {turn.ending.backend for turn in turns if turn.ending and turn.ending.backend}
+    chats = [
+        chat for chat in chats if session.chats.get(chat.id) is chat
+    ]  # none that went meanwhile
+    servers = conversations.servers_of(session, chats)
     gone = methods.Wiped(0, 0, [])
     for chat in chats:
-        if session.chats.get(chat.id) is chat:  # it did not go meanwhile
+        if chat.id in session.chats:
             gone.chats += 1
             gone.turns += conversations.destroy(session, chat)
         await asyncio.sleep(0)  # others are answered between two of many chats

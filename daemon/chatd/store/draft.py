@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from chat_rpc.errors import StoreFull
+from chatd.store.own import failure, name_file, write_all
 
 HELD_CHARS = 65536
 
@@ -43,24 +44,18 @@ class Draft:
         """
         name = f"{turn}.txt"
         if os.access(name, os.F_OK, dir_fd=self._folder, follow_symlinks=False):
-            self.drop()
+            self.drop()  # recovery has found it
             return
         self._spill()
         if self._file is None:
             raise StoreFull("the RAM store has no room for a text file")
         try:
-            # src_dir_fd: without it os.link calls link(2), which does not follow /proc's links
-            os.link(
-                f"/proc/self/fd/{self._file}",
-                name,
-                src_dir_fd=self._folder,
-                dst_dir_fd=self._folder,
-                follow_symlinks=True,
-            )
+            name_file(self._file, self._folder, name)
         except OSError as exc:
             self.drop()
-            raise StoreFull(f"the RAM store cannot be written: {exc.strerror}") from exc
-        self._close()
+            raise failure(exc, self._folder, name) from exc
+        else:
+            self._close()
 
     def drop(self) -> None:
         """Forget all of it: it begins anew, or is not wanted any more."""
@@ -97,8 +92,3 @@ class Draft:
             os.close(self._file)
         self._file = None
         self._size_bytes = 0
-
-
-def write_all(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]

@@ -9,19 +9,21 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
-from chat_rpc.errors import StoreFull
+from chat_rpc.errors import RpcError, StoreFull
+from chatd.store.own import full, open_file
 
 Place = int
 
 READ_BYTES, PAGE = 2**20, 4096
 LINE_OVERHEAD = 10  # checksum, space, LF
 OFFSET = 0xFFFFFFFF
-SEGMENT = re.compile(r"(\d{6})\.ndj")
+SEGMENT = re.compile(r"([0-9]{6})\.ndj")
 # no JSON string can hold an unescaped quote, so this stands only where a line begins
 BEGIN = re.compile(rb"[0-9a-f]{8} \{\"type\":\"")
-OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -42,10 +44,15 @@ class Journal:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._segments: dict[int, Segment] = {}
-        for number in sorted(self._numbers()):
-            self._open(number, os.O_RDWR)
-        if not self._segments:
-            self._open(1, os.O_CREAT | os.O_EXCL)
+        self._to_erase: dict[Place, int] = {}  # what failed, with the sizes of the payloads
+        try:
+            for number in sorted(self._numbers()):
+                self._open(number, os.O_RDWR)
+            if not self._segments:
+                self._open(1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        except RpcError:
+            self.close()
+            raise
 
     @property
     def end(self) -> Place:
@@ -66,20 +73,13 @@ class Journal:
 
         Raises StoreFull, and then nothing of it was written.
         """
-        segment = self._last
-        if segment.size >= self._segment_bytes:
-            segment = self._open(segment.number + 1, os.O_CREAT | os.O_EXCL)
-        line = b"%08x %b\n" % (zlib.crc32(payload), payload)
-        begin = segment.size
-        try:
-            written = os.pwrite(segment.file, line, begin)
-        except OSError as exc:
-            raise full(exc) from exc
-        if written < len(line):
-            os.ftruncate(segment.file, begin)
-            raise StoreFull("the RAM store is full")
-        segment.size += written
-        return _place(segment.number, begin)
+        return self._write(_line(payload))
+
+    def append_all(self, payloads: Iterable[bytes]) -> list[Place]:
+        """Write lines, all or none, and return their places; raises StoreFull."""
+        lines = [_line(payload) for payload in payloads]
+        begin = self._write(b"".join(lines))
+        return [*accumulate(map(len, lines), initial=begin)][:-1]
 
     def read(self, begin: Place, end: Place | None = None) -> Iterator[tuple[Place, bytes]]:
         """Yield place and payload of the lines from `begin` up to `end`; erased ones are left out.
@@ -95,13 +95,15 @@ class Journal:
             first = begin & OFFSET if number == begin >> 32 else 0
             stop = segment.size if end is None or number < end >> 32 else end & OFFSET
             for offset, line in self._lines(segment, first, stop):
-                if not line.isspace():
-                    yield _place(number, offset), line[9:]
+                place = _place(number, offset)
+                if not line.isspace() and place not in self._to_erase:
+                    yield place, line[9:]
 
     def recover(self) -> Iterator[tuple[Place, bytes, bool]]:
         """Yield place, payload and soundness of every line that is there; cut a torn tail off.
 
         An unsound line is damaged: its payload is the whole of what stood there, and it is erased.
+        Raises StoreFull where what is to be mended cannot be written.
         """
         for number in sorted(self._segments):
             segment = self._segments[number]
@@ -112,29 +114,36 @@ class Journal:
                     segment.erased += len(line)
                 elif is_sound(text):
                     if not whole:  # only its end of line was lost
-                        os.pwrite(segment.file, b"\n", offset + len(line))
+                        _write_at(segment, b"\n", offset + len(line))
                         segment.size += 1
                     yield _place(number, offset), text[9:], True
                 elif whole or number != self._last.number:
                     yield from self._salvage(segment, offset, text)
                 else:
-                    os.ftruncate(segment.file, offset)
                     segment.size = offset
+                    _cut(segment)
+            self._drop_if_empty(segment)  # the last daemon died before it could
 
     def erase(self, lines: Iterable[tuple[Place, int]]) -> None:
-        """Overwrite lines, given by place and size of the payload, with spaces."""
-        for place, payload_bytes in lines:
+        """Overwrite lines, given by place and size of the payload, with spaces.
+
+        It needs no room.  Raises StoreFull where nothing can be written at all: then nobody reads
+        them any more, and the next call does the rest.
+        """
+        self._to_erase.update(lines)
+        for place, payload_bytes in tuple(self._to_erase.items()):
             segment = self._segments[place >> 32]
             length = payload_bytes + LINE_OVERHEAD
-            os.pwrite(segment.file, b" " * (length - 1) + b"\n", place & OFFSET)
+            _write_at(segment, b" " * (length - 1) + b"\n", place & OFFSET)
+            del self._to_erase[place]
             segment.erased += length
             self._drop_if_empty(segment)
 
     def erase_at(self, places: Iterable[Place]) -> None:
-        """Overwrite the lines that begin at these places."""
-        for place in places:
-            _, payload = next(self.read(place, place + 1))
-            self.erase([(place, len(payload))])
+        """Overwrite the lines that begin at these places; those that are erased already stay so."""
+        self.erase(
+            (place, len(payload)) for at in places for place, payload in self.read(at, at + 1)
+        )
 
     def closed(self) -> list[Segment]:
         """Return the segments that do not grow any more."""
@@ -160,12 +169,28 @@ class Journal:
                 yield int(match[1])
 
     def _open(self, number: int, flags: int) -> Segment:
-        try:
-            file = os.open(f"{number:06}.ndj", OPEN | flags, 0o600, dir_fd=self._directory)
-        except OSError as exc:
-            raise full(exc) from exc
+        file = open_file(self._directory, f"{number:06}.ndj", flags)
         segment = self._segments[number] = Segment(number, file, os.fstat(file).st_size)
         return segment
+
+    def _write(self, lines: bytes) -> Place:
+        segment = self._last
+        if segment.size >= self._segment_bytes:
+            with suppress(RpcError):  # no new file can be made: then this one goes on
+                segment = self._open(segment.number + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        begin = segment.size
+        if begin + len(lines) > OFFSET:
+            raise StoreFull("the journal's last file is full, and no other can be made")
+        try:
+            written = os.pwrite(segment.file, lines, begin)
+        except OSError as exc:
+            raise full(exc) from exc
+        if written < len(lines):
+            with suppress(StoreFull):  # then the next line overwrites it, or recovery cuts it off
+                _cut(segment)
+            raise StoreFull("the RAM store is full")
+        segment.size += written
+        return _place(segment.number, begin)
 
     def _salvage(
         self, segment: Segment, offset: int, line: bytes
@@ -176,7 +201,7 @@ class Journal:
             text = line[begin : end - 1]
             sound = is_sound(text)
             kept = text if sound else b" " * len(text)
-            os.pwrite(segment.file, kept + b"\n", offset + begin)
+            _write_at(segment, kept + b"\n", offset + begin)
             segment.size = max(segment.size, offset + end)
             if not sound:
                 segment.erased += end - begin
@@ -207,9 +232,10 @@ class Journal:
     def _drop_if_empty(self, segment: Segment) -> None:
         if segment.erased >= segment.size and segment is not self._last:
             del self._segments[segment.number]
-            os.ftruncate(segment.file, 0)
+            with suppress(OSError):  # an empty file is no harm; the next start tries again
+                os.ftruncate(segment.file, 0)
+                os.unlink(f"{segment.number:06}.ndj", dir_fd=self._directory)
             os.close(segment.file)
-            os.unlink(f"{segment.number:06}.ndj", dir_fd=self._directory)
 
 
 def is_sound(line: bytes) -> bool:
@@ -220,8 +246,26 @@ def is_sound(line: bytes) -> bool:
         return False
 
 
-def full(exc: OSError) -> StoreFull:
-    return StoreFull(f"the RAM store cannot be written: {exc.strerror}")
+def _line(payload: bytes) -> bytes:
+    return b"%08x %b\n" % (zlib.crc32(payload), payload)
+
+
+def _write_at(segment: Segment, data: bytes, offset: int) -> None:
+    """Write in the middle or mend the end; raises StoreFull."""
+    try:
+        written = os.pwrite(segment.file, data, offset)
+    except OSError as exc:
+        raise full(exc) from exc
+    if written < len(data):
+        raise StoreFull("the RAM store is full")
+
+
+def _cut(segment: Segment) -> None:
+    """Cut off what stands behind the last line; raises StoreFull."""
+    try:
+        os.ftruncate(segment.file, segment.size)
+    except OSError as exc:
+        raise full(exc) from exc
 
 
 def _place(number: int, offset: int) -> Place:

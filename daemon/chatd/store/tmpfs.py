@@ -4,16 +4,20 @@ import fcntl
 import os
 import re
 import secrets
+import stat
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from chat_rpc import paths
 from chat_rpc.methods import StoreStatus
 from chatd.store import swap
+from chatd.store.own import erase_file, make_file, open_file, read_file
 from chatd.store.session import SessionFiles
 
-SESSION = re.compile(r"session_(\d+)")
-RESERVE = "reserve"
+SESSION = re.compile(r"session_(0|[1-9][0-9]{0,9})")
+EPOCH = re.compile(rb"[0-9a-f]{16}")
 RESERVE_BYTES = 4 * 2**20
+SPENT_BYTES = 2**16  # of the reserve at a time: others may take what is given back
 
 
 class StoreError(Exception):
@@ -34,18 +38,23 @@ class Store:
                 f"{root} is on {self.mount.filesystem}, and chatd keeps conversations in RAM only: "
                 "give it a tmpfs"
             )
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._directory = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC)
-        self._lock = os.open("lock", flags, 0o600, dir_fd=self._directory)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(self._lock)
-            os.close(self._directory)
-            raise StoreError(f"{root} is in use by another chatd") from exc
+        with ExitStack() as opened:
+            self._directory = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.callback(os.close, self._directory)
+            if not _is_safe(os.fstat(self._directory)):
+                raise StoreError(f"others may rename what is in {root}: `chmod 700` it")
+            lock = open_file(self._directory, "lock", os.O_CREAT | os.O_RDWR)
+            opened.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                raise StoreError(f"{root} is in use by another chatd") from exc
+            self.epoch = self._read_epoch()
+            self._reserve = open_file(self._directory, "reserve", os.O_CREAT | os.O_RDWR)
+            opened.callback(os.close, self._reserve)
+            self._opened = opened.pop_all()
         self._segment_bytes = segment_bytes
         self._open: dict[int, SessionFiles] = {}
-        self.epoch = self._read_epoch()
         self.keep_reserve()
 
     def session(self, uid: int) -> SessionFiles:
@@ -74,43 +83,33 @@ class Store:
 
     def keep_reserve(self) -> None:
         """Hold a few MiB back, so that a turn that is under way can be ended on a full mount."""
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(RESERVE, flags, 0o600, dir_fd=self._directory)
-        try:
-            os.posix_fallocate(file, 0, RESERVE_BYTES)
-        except OSError:
-            os.ftruncate(file, 0)  # there is no room for it now
-        finally:
-            os.close(file)
+        with suppress(OSError):  # there is no room for it now
+            os.posix_fallocate(self._reserve, 0, RESERVE_BYTES)
 
-    def spend_reserve(self) -> None:
-        """Give the reserve back to the mount: now the end of what is under way fits."""
-        flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(RESERVE, flags, 0o600, dir_fd=self._directory)
-        os.ftruncate(file, 0)
-        os.close(file)
+    def spend_reserve(self) -> bool:
+        """Give some of the reserve back to the mount; False: there is nothing left of it."""
+        size = os.fstat(self._reserve).st_size
+        with suppress(OSError):
+            os.ftruncate(self._reserve, max(0, size - SPENT_BYTES))
+            return size > 0
+        return False
 
     def close(self) -> None:
         for files in self._open.values():
             files.close()
-        os.close(self._lock)
-        os.close(self._directory)
+        self._opened.close()
 
     def _read_epoch(self) -> str:
         """Return the name of this life of the store: it is gone when the tmpfs is."""
-        try:
-            return _read(self._directory, "epoch")
-        except FileNotFoundError:
-            epoch = secrets.token_hex(8)
-            flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-            file = os.open("epoch.new", flags, 0o600, dir_fd=self._directory)
-            os.write(file, epoch.encode("ascii"))
-            os.close(file)
-            os.rename("epoch.new", "epoch", src_dir_fd=self._directory, dst_dir_fd=self._directory)
-            return epoch
+        epoch = read_file(self._directory, "epoch")
+        if epoch is None or not EPOCH.fullmatch(epoch):
+            epoch = secrets.token_hex(8).encode("ascii")
+            erase_file(self._directory, "epoch")
+            make_file(self._directory, "epoch", epoch)
+        return epoch.decode("ascii")
 
 
-def _read(directory: int, name: str) -> str:
-    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory)
-    with open(file, encoding="ascii") as text:
-        return text.read()
+def _is_safe(root: os.stat_result) -> bool:
+    """Say whether only its owner, or root, can rename what is in a directory."""
+    is_owned = root.st_uid in (0, os.geteuid())
+    return is_owned and (not root.st_mode & 0o022 or bool(root.st_mode & stat.S_ISVTX))
