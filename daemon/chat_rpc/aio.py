@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,10 +38,8 @@ class Client:
         self._last_id += 1
         answer = self._waiting[self._last_id] = asyncio.get_running_loop().create_future()
         self._writer.write(wire.request(self._last_id, method.name, params))
-        try:
+        with suppress(OSError):  # then the reader ends too, and `answer` with it
             await self._writer.drain()
-        except OSError as exc:
-            raise errors.NotRunning("chatd closed the connection") from exc
         message = await answer
         if message.error is not None:
             raise errors.from_fault(message.error)
@@ -69,8 +67,13 @@ class Client:
         raise errors.NotRunning("chatd closed the connection")
 
     def _queue(self, turn: str) -> asyncio.Queue[TurnEvent | None]:
-        # unbounded, but its filler is: chatd drops a reader that falls 8 MiB behind
-        return self._turns.setdefault(turn, asyncio.Queue())
+        queue = self._turns.get(turn)
+        if queue is None:
+            # unbounded, but its filler is: chatd drops a reader that falls 8 MiB behind
+            queue = self._turns[turn] = asyncio.Queue()
+            if self.is_closed:
+                queue.put_nowait(None)
+        return queue
 
     async def _read(self) -> None:
         try:
