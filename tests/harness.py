@@ -52,6 +52,13 @@ class Daemon:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Daemon":
+        with open(self.launch(), "rb") as ready:
+            assert ready.readline() == b"READY\n", self.log.read_text()
+        self._descriptors = self._client_sockets()
+        return self
+
+    def launch(self) -> int:
+        """Start it, and return the pipe on which it will say READY."""
         config = self.home / "chatd.toml"
         config.write_text(self.config)
         reading, writing = os.pipe()
@@ -70,10 +77,7 @@ class Daemon:
                 cwd="/",
             )  # fmt: skip
         os.close(writing)
-        with open(reading, "rb") as ready:
-            assert ready.readline() == b"READY\n", self.log.read_text()
-        self._descriptors = self._client_sockets()
-        return self
+        return reading
 
     @property
     def pid(self) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,10 +38,8 @@ class Client:
         self._last_id += 1
         answer = self._waiting[self._last_id] = asyncio.get_running_loop().create_future()
         self._writer.write(wire.request(self._last_id, method.name, params))
-        try:
+        with suppress(OSError):  # then the reader ends too, and `answer` with it
             await self._writer.drain()
-        except OSError as exc:
-            raise errors.NotRunning("chatd closed the connection") from exc
         message = await answer
         if message.error is not None:
             raise errors.from_fault(message.error)
@@ -75,7 +73,12 @@ class Client:
         raise errors.Overloaded("too slow to be told of all that happens to the chats")
 
     def _queue(self, turn: str) -> asyncio.Queue[TurnEvent | None]:
-        return self._turns.setdefault(turn, asyncio.Queue())
+        queue = self._turns.get(turn)
+        if queue is None:
+            queue = self._turns[turn] = asyncio.Queue()
+            if self.is_closed:
+                queue.put_nowait(None)
+        return queue
 
     async def _read(self) -> None:
         try:

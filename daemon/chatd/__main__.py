@@ -94,7 +94,7 @@ async def serve(
             log.info("chatd %s serves at %s", __version__, where.socket)
             inode = os.stat(where.socket).st_ino
             watch = tasks.create_task(_watch(where.socket, inode, stop))
-            house = tasks.create_task(sessions.keep_house())
+            house = tasks.create_task(sessions.keep_house(settings.store.housekeeping_s))
             for session, turn in sessions.unfinished():
                 context.inference.resume(session, turn)
             _tell_ready(ready_fd)

@@ -82,6 +82,9 @@ class Store(Section):
     chat_lifetime_s: float = Field(
         default=86400, ge=60, description="a chat ends so long after its last use"
     )
+    housekeeping_s: float = Field(
+        default=10, gt=0, description="so often chats that are over go, and journals shrink"
+    )
 
 
 class Logging(Section):

@@ -49,8 +49,10 @@ class Inference:
         return turn, False
 
     def resume(self, session: Session, turn: Turn) -> None:
-        """Ask again what the last daemon did not finish."""
+        """Ask again what the last daemon did not finish; to stop what it had to stop."""
         self._go(session, turn)
+        if session.chats[turn.chat].is_deleted:
+            self.cancel(turn)
 
     async def wait(self, turn: Turn) -> None:
         """Return when the turn has ended."""

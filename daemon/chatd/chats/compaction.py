@@ -68,7 +68,8 @@ def _move(session: Session, payload: bytes, number: int) -> None:
         if turn.has_ended and not turn.is_damaged and not moved:
             pack_turn(session, turn)
     elif (chat := session.chats.get(stamp.chat)) and any(begin <= p < end for p in chat.places):
-        write_chat(session, chat)
+        if not chat.is_gone:
+            write_chat(session, chat)
 
 
 def _is_worth_it(session: Session, segment: Segment) -> bool:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Delta, End, Ending, Event, Said
 from chatd.chats import records
 from chatd.chats.records import (
     ChatDeleted,
+    ChatGone,
     ChatKept,
     ChatRecord,
     ChatRenamed,
@@ -54,17 +56,30 @@ def undelete(session: Session, chat: Chat) -> None:
     session.tell_chat(chat, "undeleted")
 
 
+def condemn(session: Session, chat: Chat) -> None:
+    """Hide a chat for good: if this daemon does not come to destroy it, the next one does."""
+    if chat.is_gone:
+        return
+    with suppress(errors.StoreFull):  # then only a death in the middle would leave something
+        chat.places.append(session.write_at_last(wire.encode(ChatGone(chat=chat.id))))
+    chat.is_deleted = chat.is_gone = True
+    session.tell_chat(chat, "deleted")
+
+
 def destroy(session: Session, chat: Chat) -> int:
     """Overwrite and remove all that is kept of a chat; returns how many turns it had.
 
-    Its turns must have ended.  Raises StoreFull, and can then be called again for the rest.
+    Nothing may ask for its turns any more.  Raises StoreFull, and can then be called again for the
+    rest.
     """
+    condemn(session, chat)
     journal = session.files.journal
     count = len(chat.turns)
     while chat.turns:
         turn = session.turns[chat.turns[0]]
         session.files.erase_texts(turn.id)
-        journal.erase((place, len(payload)) for place, _, payload in session.lines_of(turn))
+        lines = [(place, len(payload)) for place, _, payload in session.lines_of(turn)]
+        journal.erase(reversed(lines))  # its first line last: that one tells whose the others are
         del chat.turns[0], session.turns[turn.id]
         session.keys.pop(turn.key, None)
     session.files.erase_context(chat.id)

@@ -57,6 +57,12 @@ class ChatUndeleted(_Line, tag="undeleted"):
     boot_s: float
 
 
+class ChatGone(_Line, tag="gone"):
+    """A conversation is being destroyed: should chatd die meanwhile, the next one goes on."""
+
+    chat: str
+
+
 class Quarantined(_Line, tag="quarantined"):
     """A line of this turn was damaged; the rest of it is not shown any more."""
 
@@ -94,8 +100,8 @@ class Packed(_Line, tag="packed"):
     events: list[Deltas | Event | End]
 
 
-ChatRecord = ChatMade | ChatRenamed | ChatKept | ChatDeleted | ChatUndeleted
-CHAT_RECORDS = (ChatMade, ChatRenamed, ChatKept, ChatDeleted, ChatUndeleted)
+ChatRecord = ChatMade | ChatRenamed | ChatKept | ChatDeleted | ChatUndeleted | ChatGone
+CHAT_RECORDS = (ChatMade, ChatRenamed, ChatKept, ChatDeleted, ChatUndeleted, ChatGone)
 TurnEvent = Delta | Event | End
 TURN_EVENTS = (Delta, Event, End)
 Record = ChatRecord | TurnMade | Packed | Quarantined | TurnEvent

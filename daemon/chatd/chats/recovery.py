@@ -8,9 +8,10 @@ import msgspec
 
 from chat_rpc import wire
 from chat_rpc.errors import StoreFull
-from chatd.chats import records
+from chatd.chats import compaction, conversations, records
 from chatd.chats.records import (
     ChatDeleted,
+    ChatGone,
     ChatKept,
     ChatMade,
     ChatRecord,
@@ -20,7 +21,7 @@ from chatd.chats.records import (
     Quarantined,
     TurnMade,
 )
-from chatd.chats.session import Session, forget_texts
+from chatd.chats.session import Session, forget_texts, title_of
 from chatd.chats.turns import Chat, damaged
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,12 @@ class Recovery:
         self._erase_leftover()
         for chat in self._session.chats.values():  # compaction may have changed their places
             chat.turns.sort(key=lambda id_: self._session.turns[id_].boot_s)
+            if not chat.places:  # its line is lost: it gets another
+                with suppress(StoreFull):  # the next start makes it up again
+                    compaction.write_chat(self._session, chat)
+        for chat in [chat for chat in self._session.chats.values() if chat.is_gone]:
+            with suppress(StoreFull):  # the next housekeeping tries again
+                conversations.destroy(self._session, chat)
 
     def _replay_chat(self, record: ChatRecord, place: int) -> None:
         session = self._session
@@ -64,7 +71,7 @@ class Recovery:
             return
         chat = session.chats.get(record.chat)
         if chat is None:
-            chat = self._lost_chat(record.chat, 0.0, 0.0)
+            chat = self._lost_chat(record.chat, "(its title was damaged)", 0.0, 0.0)
         chat.places.append(place)
         match record:
             case ChatRenamed():
@@ -75,6 +82,8 @@ class Recovery:
                 chat.is_deleted, chat.used_boot_s = True, record.boot_s
             case ChatUndeleted():
                 chat.is_deleted, chat.used_boot_s = False, record.boot_s
+            case ChatGone():
+                chat.is_deleted = chat.is_gone = True
 
     def _replay_turn(
         self, record: TurnMade | Packed | records.TurnEvent, place: int, size: int
@@ -85,7 +94,7 @@ class Recovery:
             return
         if isinstance(record, TurnMade):
             if record.turn not in session.turns:
-                self._find_chat(record)
+                self._need_chat(record)
                 session.add_turn(record, place)
             return
         turn = session.turns.get(record.turn)
@@ -103,15 +112,11 @@ class Recovery:
         if turn is not None or packed.turn in self._bad_turns:
             self._leftover.append((packed.turn, place))
         if turn is None:
-            self._find_chat(packed.made)
+            self._need_chat(packed.made)
             session.add_packed(packed, place)
         else:
             turn.begin, turn.stop, turn.is_packed = place, place + 1, True
         self._bad_turns.discard(packed.turn)
-
-    def _find_chat(self, made: TurnMade) -> None:
-        if made.chat not in self._session.chats:
-            self._lost_chat(made.chat, made.created, made.boot_s)
 
     def _erase_leftover(self) -> None:
         """Erase what a death in the middle of compaction left: nothing else ever would."""
@@ -146,8 +151,14 @@ class Recovery:
         turn.state = turn.ending.state
         turn.stop = session.files.journal.end
 
-    def _lost_chat(self, id_: str, created: float, boot_s: float) -> Chat:
-        made = ChatMade(chat=id_, created=created, boot_s=boot_s, title="(its title was damaged)")
+    def _need_chat(self, made: TurnMade) -> None:
+        """Make the chat of a turn that stands before it, or of which it is all that is left."""
+        if made.chat not in self._session.chats:
+            title = title_of(made.prompt or made.data)
+            self._lost_chat(made.chat, title, made.created, made.boot_s)
+
+    def _lost_chat(self, id_: str, title: str, created: float, boot_s: float) -> Chat:
+        made = ChatMade(chat=id_, created=created, boot_s=boot_s, title=title)
         chat = self._session.add_chat(made, 0)
         chat.places.clear()
         return chat

@@ -73,7 +73,7 @@ class Session:
         found = [
             chat
             for chat in ([known] if known else self.chats.values())
-            if chat.id.startswith(name) and chat.is_deleted is deleted
+            if chat.id.startswith(name) and chat.is_deleted is deleted and not chat.is_gone
         ]
         if len(found) > 1:
             raise errors.NoSuchChat(f"{len(found)} chats begin so: give more of the id")
@@ -142,10 +142,11 @@ class Session:
             system=params.system,
             asked=params.model,
         )
-        places = self.files.journal.append_all(map(wire.encode, [*chats, made]))
-        for new, place in zip(chats, places, strict=False):
+        # the turn first: a death in the middle leaves nothing, or a turn that tells of its chat
+        first, *places = self.files.journal.append_all(map(wire.encode, [made, *chats]))
+        for new, place in zip(chats, places, strict=True):
             self.tell_chat(self.add_chat(new, place), "made")
-        turn = self.add_turn(made, places[-1])
+        turn = self.add_turn(made, first)
         chat = self.chats[turn.chat]
         self.tell_chat(chat, "turn", turn=turn.id)
         for watcher in chat.watchers:
@@ -323,8 +324,11 @@ class Session:
 
 def chat_made(text: str, now: float) -> ChatMade:
     """Return how a chat begins; its title is the beginning of `text`."""
-    title = " ".join(text[: 4 * TITLE_CHARS].split())[:TITLE_CHARS]
-    return ChatMade(chat=new_id(), created=now, boot_s=boot_s(), title=title)
+    return ChatMade(chat=new_id(), created=now, boot_s=boot_s(), title=title_of(text))
+
+
+def title_of(text: str) -> str:
+    return " ".join(text[: 4 * TITLE_CHARS].split())[:TITLE_CHARS]
 
 
 def begin_attempt(turn: Turn) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 
 from chat_rpc import errors
@@ -16,8 +17,6 @@ from chatd.store.tmpfs import Store
 
 log = logging.getLogger(__name__)
 
-HOUSEKEEPING_S = 10.0
-
 
 class Sessions:
     """The sessions of all users."""
@@ -29,8 +28,10 @@ class Sessions:
         self._sessions: dict[int, Session] = {}
         for uid in store.uids():
             session = self.of(uid)
+            began_s = time.monotonic()
             Recovery(session).run()
-            log.info("session of uid %d: %d turns", uid, len(session.turns))
+            took_ms = (time.monotonic() - began_s) * 1000
+            log.info("session of uid %d: %d turns in %.0f ms", uid, len(session.turns), took_ms)
 
     def of(self, uid: int) -> Session:
         if uid not in self._sessions:
@@ -47,10 +48,10 @@ class Sessions:
                 if not turn.has_ended:
                     yield session, turn
 
-    async def keep_house(self) -> None:
+    async def keep_house(self, every_s: float) -> None:
         """For ever: destroy what has expired, compact, and hold the reserve."""
         while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
+            await asyncio.sleep(every_s)
             for session in list(self):
                 try:
                     with boundary(log, f"housekeeping of uid {session.uid}"):

@@ -95,12 +95,15 @@ class Chat:
     used_boot_s: float
     lifetime_s: float
     is_deleted: bool = False
+    is_gone: bool = False  # it is being destroyed
     turns: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)  # of the lines that are about the chat itself
     watchers: list[Reader] = field(default_factory=list)
 
     def ends_boot_s(self) -> float:
         """When it is destroyed, by CLOCK_BOOTTIME."""
+        if self.is_gone:
+            return 0.0
         return self.used_boot_s + (UNDELETE_S if self.is_deleted else self.lifetime_s)
 
 

@@ -87,7 +87,7 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
         raise errors.InvalidParams("name one chat, or say all")
     chats = [session.chat(params.chat)] if params.chat else list(session.chats.values())
     for chat in chats:
-        conversations.delete(session, chat)  # nobody can begin another turn in it
+        conversations.condemn(session, chat)  # nobody can begin another turn in it
     turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
     for turn in turns:
         context.inference.cancel(turn)

@@ -22,6 +22,7 @@ READ_BYTES, PAGE = 2**20, 4096
 LINE_OVERHEAD = 10  # checksum, space, LF
 OFFSET = 0xFFFFFFFF
 SEGMENT = re.compile(r"([0-9]{6})\.ndj")
+ERASED = b"  "  # how a line begins that is being erased: one blank may be a damaged digit
 # no JSON string can hold an unescaped quote, so this stands only where a line begins
 BEGIN = re.compile(rb"[0-9a-f]{8} \{\"type\":\"")
 
@@ -103,6 +104,7 @@ class Journal:
         """Yield place, payload and soundness of every line that is there; cut a torn tail off.
 
         An unsound line is damaged: its payload is the whole of what stood there, and it is erased.
+        One of which the beginning was erased was to go as a whole, and is not told of.
         Raises StoreFull where what is to be mended cannot be written.
         """
         for number in sorted(self._segments):
@@ -205,7 +207,8 @@ class Journal:
             segment.size = max(segment.size, offset + end)
             if not sound:
                 segment.erased += end - begin
-            yield _place(segment.number, offset + begin), text[9:] if sound else text, sound
+            if sound or not text.startswith(ERASED):
+                yield _place(segment.number, offset + begin), text[9:] if sound else text, sound
 
     def _lines(
         self, segment: Segment, begin: int, end: int, *, with_rest: bool = False
