@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import shutil
 from collections import Counter
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random, SystemRandom
+from typing import Any  # of figures: numbers and tables
 from unittest.mock import patch
 
 import hypothesis
@@ -24,6 +26,7 @@ from tests.hostile.lines import Known, line
 from tests.hostile.world import LIMITS, UIDS, Echo, Line, World, world_in
 
 LINES = 1000  # of one store; then its books are checked
+STUCK_S = 60.0  # where a store takes a third of a second
 ROUND = 10  # stores of one run of hypothesis, which remembers all that it has drawn
 HOUSEKEEPING, PAUSES, STRANGERS = 0.02, 0.5, 0.05  # shares of the lines
 
@@ -41,6 +44,8 @@ class Tally:
     unclear: int = 0
     turns: int = 0
     notices: int = 0
+    slowest_s: float = 0.0
+    different: set[int] = field(default_factory=set)  # hashes of the lines
     codes: Counter[str] = field(default_factory=Counter)
     sent: list[Line] = field(default_factory=list)
 
@@ -48,15 +53,19 @@ class Tally:
         """Count the lines of a store that was found in order."""
         self.stores += 1
         self.lines += len(self.sent)
+        self.different.update(hash(line.text) for line in self.sent)
         self.handled += sum(line.handled > 0 for line in self.sent)
+        self.slowest_s = max(self.slowest_s, *(line.took_s for line in self.sent))
         self.notices += sum(line.notices for line in self.sent)
 
-    def figures(self) -> dict[str, object]:
+    def figures(self) -> dict[str, Any]:
         return {
             "lines": self.lines,
+            "different lines": len(self.different),
             "reached a handler": self.handled,
             "judged by the form of their answers only": self.unclear,
             "answers by code": dict(sorted(self.codes.items())),
+            "slowest line": f"{self.slowest_s * 1000:.0f} ms",
             "notifications": self.notices,
             "stores compared with their journals": self.stores,
             "turns in these": self.turns,
@@ -64,17 +73,20 @@ class Tally:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lines", type=int, default=1_000_000, help="send at least so many")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="send so many different ones")
     parser.add_argument("--seed", type=int, help="of an earlier run, to send the same lines")
 
 
 def run(arguments: argparse.Namespace) -> Mapping[str, object]:
     seed = SystemRandom().getrandbits(32) if arguments.seed is None else arguments.seed
-    return fuzz(arguments.lines, seed)
+    return fuzz(arguments.lines, seed, ends_when_stuck=True)
 
 
-def fuzz(lines: int, seed: int) -> dict[str, object]:
-    """Send so many lines; raises Broken with the fewest that still show what is wrong."""
+def fuzz(lines: int, seed: int, *, ends_when_stuck: bool = False) -> dict[str, Any]:
+    """Send so many different lines; raises Broken with the fewest that still show what is wrong.
+
+    A line that never comes back is seen as a traceback on stderr; nothing else can end it.
+    """
     tally = Tally()
     progress = Progress(f"fuzz --seed {seed}", lines)
     echo = Echo("echo", "http://127.0.0.1:9/v1", slots=2, connect_s=1)
@@ -82,20 +94,24 @@ def fuzz(lines: int, seed: int) -> dict[str, object]:
 
         def failure_of(steps: Steps) -> Exception | None:
             logged.clear()
+            faulthandler.dump_traceback_later(STUCK_S, exit=ends_when_stuck)
             try:
                 runner.run(play(steps, echo, tally, logged))
             except ExceptionGroup as group:  # its task group wraps whatever fails
                 return group.exceptions[0]
+            finally:
+                faulthandler.cancel_dump_traceback_later()
             return None
 
         @cache  # hypothesis asks twice about what fails
         def verdict(steps: Steps) -> str:
-            if failure_of(steps) is None:
+            failure = failure_of(steps)
+            if failure is None:
                 tally.add()
-                progress.show(tally.lines)
+                progress.show(len(tally.different))
                 return ""
             fewest = _fewest(steps, lambda fewer: failure_of(fewer) is not None)
-            return _shown(failure_of(fewest), logged, tally.sent)
+            return _shown(failure_of(fewest) or failure, logged, tally.sent)
 
         @hypothesis.settings(
             max_examples=ROUND,
@@ -106,14 +122,15 @@ def fuzz(lines: int, seed: int) -> dict[str, object]:
         )
         @hypothesis.given(STEPS)
         def every_answer_is_right(steps: list[int]) -> None:
-            if wrong := verdict(tuple(steps)):
+            # where it stands makes a step another one: hypothesis likes to draw some numbers twice
+            if wrong := verdict(tuple((round_ << 20 | n) << 32 | s for n, s in enumerate(steps))):
                 raise Broken(wrong)
 
-        for round_ in range(lines):
-            if tally.lines >= lines:
-                break
+        round_ = 0
+        while len(tally.different) < lines:
             hypothesis.seed(seed * 2**20 + round_)(every_answer_is_right)()
             verdict.cache_clear()
+            round_ += 1
         runner.run(echo.close())
     return {"seed": seed, **tally.figures()}
 
@@ -142,13 +159,12 @@ async def play(steps: Steps, echo: Echo, tally: Tally, logged: list[str]) -> Non
 async def _step(world: World, random: Random, tally: Tally) -> None:
     uid = random.choice(UIDS)
     last = tally.sent[-1].text if tally.sent else b""
-    text = line(
-        random, _known(world, random.choice(UIDS) if random.random() < STRANGERS else uid), last
-    )
+    owner = random.choice(UIDS) if random.random() < STRANGERS else uid
+    text = line(random, _known(world, owner), last)
     unanswered = random.choice((0, 0, 0, 0, LIMITS.unanswered_requests - 2))
     sent = Line(text, uid, is_admin=random.random() < 0.5, unanswered=unanswered)
     tally.sent.append(sent)
-    await world.take(sent)
+    world.take(sent)
     if random.random() < PAUSES:
         for _ in range(random.randrange(8)):
             await asyncio.sleep(0)
@@ -162,13 +178,15 @@ def _known(world: World, uid: int) -> Known:
 
 
 def _check(sent: Line, tally: Tally) -> None:
-    tally.sent, all_sent = [sent], tally.sent
-    given = answers.given(sent.answers)
-    tally.codes.update(answers.codes(sent.answers))
     expected = answers.expected(sent.text, LIMITS.unanswered_requests)
     tally.unclear += expected is None
-    assert expected in (None, given), f"given {given}, expected {expected}"
-    tally.sent = all_sent
+    try:
+        given = answers.given(sent.answers)
+        assert expected in (None, given), f"{given} was given, {expected} expected"
+    except AssertionError as exc:
+        exc.add_note(f"the line that was answered wrongly: {sent.text[:300]!r}")
+        raise
+    tally.codes.update(answers.codes(sent.answers))
 
 
 def _fewest(steps: Steps, fails: Callable[[Steps], bool]) -> Steps:
@@ -186,9 +204,10 @@ def _fewest(steps: Steps, fails: Callable[[Steps], bool]) -> Steps:
     return steps
 
 
-def _shown(failure: Exception | None, logged: list[str], sent: list[Line]) -> str:
+def _shown(failure: Exception, logged: list[str], sent: list[Line]) -> str:
     lines = [f"  uid {line.uid}: {line.text[:300]!r}" for line in sent[-20:]]
-    return "\n".join([f"{type(failure).__name__}: {failure}"[:4000], *logged[:2], *lines])
+    notes = getattr(failure, "__notes__", [])
+    return "\n".join([f"{type(failure).__name__}: {failure}"[:4000], *notes, *logged[:2], *lines])
 
 
 @contextmanager

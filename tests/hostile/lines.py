@@ -14,12 +14,13 @@ from chat_rpc.methods import METHODS
 
 Pairs = list[tuple[bytes, bytes]]  # names and JSON texts: an object may name a field twice
 
-BATCHES, DAMAGED, SPOILED, ODD_ENVELOPES = 0.10, 0.30, 0.25, 0.10
+BATCHES, DAMAGED, SPOILED, ODD_ENVELOPES = 0.10, 0.25, 0.20, 0.10
 RARE = {"chat.wipe", "chat.delete", "admin.drain", "rpc.discover"}
 OFTEN = {"turn.start": 4, "chat.import": 2, "chat.fork": 2, "turn.attach": 2}
 NAMES = [name for name in METHODS for _ in range(OFTEN.get(name, 1)) if name not in RARE] * 3
 NAMES += RARE
 BOTH = (True, False)
+FIELDS = {name: structs.fields(method.params) for name, method in METHODS.items()}
 WORDS = ["tmpfs", "RAM", "é", "\U0001f600", "\u202e", "\x00", "\x1b[2J", "ß", "İ", "  ", "a" * 300]
 
 HOSTILE = [
@@ -82,7 +83,7 @@ def _request(random: Random, known: Known) -> bytes:
 
 def _params(random: Random, known: Known, method: str) -> Pairs:
     fields: Pairs = []
-    for field in structs.fields(METHODS[method].params):
+    for field in FIELDS[method]:
         if field.required or random.random() < 0.4:
             number = field.name == "after" and field.type is int
             make = VALUES["number" if number else field.name]
@@ -92,7 +93,8 @@ def _params(random: Random, known: Known, method: str) -> Pairs:
 
 def _id(random: Random) -> bytes:
     if random.random() < 0.9:
-        return _text(random.choice((random.randrange(10**6), "a", "", -1, 2**64, 1.5, "é", None)))
+        number = random.randrange(10**9)
+        return _text(random.choice((number, number, f"{number:x}", -number, 2**64, 1.5, "", None)))
     return random.choice(HOSTILE)
 
 

@@ -33,7 +33,7 @@ UIDS = (1000, 2000)
 LIFETIME_S = 86400.0
 SEGMENT_BYTES = 16 * 1024
 STORE_BYTES = 6 * 2**20  # of which the reserve is four: some turns find it full
-CPU_S = 1.0
+HANG_S = 5.0  # of the wall clock, on a machine that does other things
 LOOKS = 300  # each after a hundred turns of the loop
 
 LIMITS = methods.Limits(
@@ -93,6 +93,7 @@ class Line:
     answers: list[bytes] = field(default_factory=list)
     handled: int = 0
     notices: int = 0
+    took_s: float = 0.0
 
     def begin_request(self) -> None:
         self.unanswered += 1
@@ -142,11 +143,12 @@ class World:
     inference: Inference
     dispatcher: Dispatcher
 
-    async def take(self, line: Line) -> None:
+    def take(self, line: Line) -> None:
         """Give a line to the dispatcher, which must come back soon."""
-        began_s = time.thread_time()
+        began_s = time.perf_counter()
         self.dispatcher.receive(line.text, line)
-        assert time.thread_time() < began_s + CPU_S, "a line took longer than a second"
+        line.took_s = time.perf_counter() - began_s
+        assert line.took_s < HANG_S, f"a line took {line.took_s:.1f} s"
 
     async def settle(self, lines: list[Line]) -> None:
         """Return when every request is answered and every turn has ended."""

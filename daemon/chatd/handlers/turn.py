@@ -44,11 +44,11 @@ async def _whole(
     context: Context, session: Session, turn: Turn, *, replayed: bool
 ) -> methods.Started:
     await context.inference.wait(turn)
-    view = session.view(turn)
-    if view.ending is None:
+    if turn.ending is None:
         raise errors.Draining("chatd is stopping; the next one asks again", turn=turn.id)
-    if (failure := view.ending.error) is not None:
+    if (failure := turn.ending.error) is not None:
         error = errors.from_fault(wire.Fault(failure.code, failure.message))
         error.turn = turn.id
         raise error
-    return methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed, reply=view)
+    reply = session.view(session.turn(turn.id))  # by its id: it may have been destroyed just now
+    return methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed, reply=reply)
