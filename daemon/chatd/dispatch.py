@@ -46,6 +46,7 @@ class Dispatcher:
         self._context = context
         self._tasks = tasks
         self._unanswered = context.limits.unanswered_requests
+        self._decode_batch = wire.batch_decoder(self._unanswered)
         self._methods = {
             name: (handler, msgspec.json.Decoder(methods.METHODS[name].params).decode)
             for name, handler in handlers.items()
@@ -57,10 +58,9 @@ class Dispatcher:
             self._request(line, caller, caller.reply)
             return
         try:
-            requests = wire.decode_batch(line) if wire.is_json(line) else None
-            if requests is None:
+            if not wire.is_json(line):
                 raise errors.ParseError("the line is not JSON in UTF-8")
-            if not 1 <= len(requests) <= self._unanswered:
+            if not (requests := self._decode_batch(line)):
                 raise errors.InvalidRequest(f"a batch has 1 to {self._unanswered} requests")
         except errors.RpcError as exc:
             caller.send(wire.failure(None, exc.fault()))

@@ -1,8 +1,10 @@
 """Logging, configured in one place: ids, sizes and times, and never the text of an exception."""
 
+import fcntl
 import logging
 import logging.config
 import os
+import stat
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,11 +12,13 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from chat_rpc import paths
 from chatd.config import Logging
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+STDERR = 2
 SILENCED = ("openai", "httpx2", "httpcore2", "asyncio")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -29,6 +33,24 @@ class TextFreeFormatter(logging.Formatter):
     def formatException(self, ei: ExcInfo) -> str:
         lines = ["Traceback, its messages left out:\n", *_places(ei[1])]
         return "".join(lines).rstrip()
+
+
+class Console(logging.StreamHandler[TextIO]):
+    """stderr.  Where it is a file that grows, such as the one that `chat` gives chatd on the tmpfs,
+    it is begun anew at `file_bytes`: a turn is a line, and that file is RAM.
+    """
+
+    def __init__(self, file_bytes: int):
+        super().__init__()
+        self._file_bytes = file_bytes
+        self._grows = bool(fcntl.fcntl(STDERR, fcntl.F_GETFL) & os.O_APPEND) and stat.S_ISREG(
+            os.fstat(STDERR).st_mode
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if self._grows and os.fstat(STDERR).st_size > self._file_bytes:
+            os.ftruncate(STDERR, 0)
 
 
 def _places(exc: BaseException | None) -> Iterator[str]:
@@ -70,7 +92,7 @@ def configure(settings: Logging) -> None:
     """
     os.environ.pop("OPENAI_LOG", None)  # it would print whole requests
     handlers: dict[str, dict[str, object]] = {
-        "console": {"class": "logging.StreamHandler", "formatter": "plain"}
+        "console": {"()": Console, "formatter": "plain", "file_bytes": settings.file_bytes}
     }
     if settings.file is not None:
         handlers["file"] = {

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import StartDaemon
 
+from chat_rpc import errors, methods
 from chatd import logs
 from chatd.config import Logging
 
@@ -76,3 +78,17 @@ def test_the_model_client_s_own_loggers_never_go_below_warnings(
     for name in logs.SILENCED:
         logging.getLogger(f"{name}.any").info("Request options: a prompt")
     assert "prompt" not in capsys.readouterr().err
+
+
+def test_a_log_on_the_tmpfs_is_begun_anew_before_it_fills_it(start_daemon: StartDaemon) -> None:
+    config = "[finding]\nenabled = false\n[engine]\nenabled = false\n[logging]\nfile_bytes = 4096\n"
+    daemon = start_daemon(config)
+    with daemon.client() as client:
+        for number in range(200):
+            asked = methods.TurnStart(prompt="x", key=f"k{number}", wait=True)
+            with pytest.raises(errors.ServerUnreachable):
+                client.call(methods.START, asked)
+        last = client.call(methods.CHATS, methods.Page(limit=1)).chats[0].chat
+        turn = client.call(methods.CHAT, methods.ChatNamed(chat=last)).turns[0].turn
+    assert turn in daemon.log.read_text()
+    assert daemon.log.stat().st_size < 5000
