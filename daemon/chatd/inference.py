@@ -54,10 +54,10 @@ class Inference:
         if session.chats[turn.chat].is_deleted:
             self.cancel(turn)
 
-    async def wait(self, turn: Turn) -> None:
-        """Return when the turn has ended."""
+    async def wait(self, turn: Turn, timeout_s: float | None = None) -> None:
+        """Return when the turn has ended, or the time is over."""
         if task := self._running.get(turn.id):
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=timeout_s)
 
     def cancel(self, turn: Turn) -> bool:
         """Stop the turn; False if it had ended."""
@@ -155,7 +155,8 @@ class Attempt:
         self._held: list[str] = []  # the demo's reply, until it is checked
 
     def tell_place(self, place: int) -> None:
-        self.session.add_event(self.turn, "queued", place=place)
+        with suppress(errors.StoreFull):  # another turn's leaving tells it, and must not fail by it
+            self.session.add_event(self.turn, "queued", place=place)
 
     def begin(self, choice: Choice, messages: context.Messages, dropped_turns: int) -> None:
         """Note who will be asked, and what; a chat that goes on gets its snapshot."""

@@ -19,6 +19,7 @@ from chatd.store.session import SessionFiles
 log = logging.getLogger(__name__)
 
 TITLE_CHARS = 60
+UNCHECKED_CHARS = 16 * 1024  # that may come over a user's share
 ROOM_BYTES = 64 * 1024  # that a turn needs beside its prompt, to be taken at all
 
 
@@ -51,6 +52,7 @@ class Session:
         self.lost: set[str] = set()  # turns of which the first line is damaged
         self.watchers: list[Reader] = []
         self._quota = quota
+        self._unchecked_chars = 0
         self._lifetime_s = lifetime_s
         self._everybody = everybody
         self._spend_reserve = spend_reserve
@@ -156,7 +158,10 @@ class Session:
 
     def add_text(self, turn: Turn, text: str) -> None:
         """Raises StoreFull."""
-        self._quota.check_user(self.files, more_bytes=2 * len(text))
+        self._unchecked_chars += len(text)
+        if self._unchecked_chars > UNCHECKED_CHARS:  # not for each token: it costs half of one
+            self._quota.check_user(self.files, more_bytes=2 * self._unchecked_chars)
+            self._unchecked_chars = 0
         self._tell(turn, b"turn.delta", Delta(turn.id, turn.seq + 1, text))
         running(turn).reply.add(text)
 

@@ -9,6 +9,8 @@ from chatd.chats.session import Session
 from chatd.chats.turns import Turn
 from chatd.handlers.context import Context, Peer, Then
 
+END_S = 1.0  # that an end may take to be kept, where there is room
+
 
 def start(
     context: Context, peer: Peer, params: methods.TurnStart
@@ -30,9 +32,13 @@ def attach(context: Context, peer: Peer, params: methods.TurnAttach) -> Then:
     )
 
 
-def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.CancelResult:
+async def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.CancelResult:
+    """Answered when the end is kept, so that no later daemon asks again, unless it has no room."""
     turn = context.sessions.of(peer.uid).turn(params.turn)
-    return methods.CancelResult(context.inference.cancel(turn))
+    is_cancelled = context.inference.cancel(turn)
+    if is_cancelled:
+        await context.inference.wait(turn, END_S)
+    return methods.CancelResult(is_cancelled)
 
 
 def get(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.Turn:

@@ -63,7 +63,7 @@ class Journal:
 
     @property
     def size_bytes(self) -> int:
-        return sum(segment.size for segment in self._segments.values())
+        return self._closed_bytes + self._last.size
 
     @property
     def files(self) -> int:
@@ -125,6 +125,7 @@ class Journal:
                     segment.size = offset
                     _cut(segment)
             self._drop_if_empty(segment)  # the last daemon died before it could
+        self._look()  # some lines were mended
 
     def erase(self, lines: Iterable[tuple[Place, int]]) -> None:
         """Overwrite lines, given by place and size of the payload, with spaces.
@@ -161,25 +162,27 @@ class Journal:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    @property
-    def _last(self) -> Segment:
-        return self._segments[max(self._segments)]
+    def _look(self) -> None:
+        """Note what every line asks for: the segment that grows, and the size of the others."""
+        self._last = self._segments[max(self._segments)]
+        sizes = sum(segment.size for segment in self._segments.values())
+        self._closed_bytes = sizes - self._last.size
 
     def _numbers(self) -> Iterator[int]:
         for name in os.listdir(self._directory):
             if match := SEGMENT.fullmatch(name):
                 yield int(match[1])
 
-    def _open(self, number: int, flags: int) -> Segment:
+    def _open(self, number: int, flags: int) -> None:
         file = open_file(self._directory, f"{number:06}.ndj", flags)
-        segment = self._segments[number] = Segment(number, file, os.fstat(file).st_size)
-        return segment
+        self._segments[number] = Segment(number, file, os.fstat(file).st_size)
+        self._look()
 
     def _write(self, lines: bytes) -> Place:
-        segment = self._last
-        if segment.size >= self._segment_bytes:
+        if self._last.size >= self._segment_bytes:
             with suppress(RpcError):  # no new file can be made: then this one goes on
-                segment = self._open(segment.number + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                self._open(self._last.number + 1, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        segment = self._last
         begin = segment.size
         if begin + len(lines) > OFFSET:
             raise StoreFull("the journal's last file is full, and no other can be made")
@@ -235,6 +238,7 @@ class Journal:
     def _drop_if_empty(self, segment: Segment) -> None:
         if segment.erased >= segment.size and segment is not self._last:
             del self._segments[segment.number]
+            self._look()
             with suppress(OSError):  # an empty file is no harm; the next start tries again
                 os.ftruncate(segment.file, 0)
                 os.unlink(f"{segment.number:06}.ndj", dir_fd=self._directory)
