@@ -65,7 +65,7 @@ class Tally:
             "reached a handler": self.handled,
             "judged by the form of their answers only": self.unclear,
             "answers by code": dict(sorted(self.codes.items())),
-            "slowest line": f"{self.slowest_s * 1000:.0f} ms",
+            "slowest line, CPU": f"{self.slowest_s * 1000:.0f} ms",
             "notifications": self.notices,
             "stores compared with their journals": self.stores,
             "turns in these": self.turns,
@@ -108,7 +108,7 @@ def fuzz(lines: int, seed: int, *, ends_when_stuck: bool = False) -> dict[str, A
             failure = failure_of(steps)
             if failure is None:
                 tally.add()
-                progress.show(len(tally.different))
+                progress.show(min(lines, len(tally.different)))
                 return ""
             fewest = _fewest(steps, lambda fewer: failure_of(fewer) is not None)
             return _shown(failure_of(fewest) or failure, logged, tally.sent)

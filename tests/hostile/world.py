@@ -33,7 +33,7 @@ UIDS = (1000, 2000)
 LIFETIME_S = 86400.0
 SEGMENT_BYTES = 16 * 1024
 STORE_BYTES = 6 * 2**20  # of which the reserve is four: some turns find it full
-HANG_S = 5.0  # of the wall clock, on a machine that does other things
+SLOW_S = 1.0  # of CPU time: the machine does other things too
 LOOKS = 300  # each after a hundred turns of the loop
 
 LIMITS = methods.Limits(
@@ -145,10 +145,10 @@ class World:
 
     def take(self, line: Line) -> None:
         """Give a line to the dispatcher, which must come back soon."""
-        began_s = time.perf_counter()
+        began_s = time.thread_time()
         self.dispatcher.receive(line.text, line)
-        line.took_s = time.perf_counter() - began_s
-        assert line.took_s < HANG_S, f"a line took {line.took_s:.1f} s"
+        line.took_s = time.thread_time() - began_s
+        assert line.took_s < SLOW_S, f"a line took {line.took_s:.1f} s"
 
     async def settle(self, lines: list[Line]) -> None:
         """Return when every request is answered and every turn has ended."""
