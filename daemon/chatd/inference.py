@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from chat_rpc import errors, methods
 from chat_rpc.methods import Ending, Failure, Timings, Usage
