@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
 
@@ -20,6 +21,7 @@ from chatd.verifier import basic
 
 log = logging.getLogger(__name__)
 
+UNFINISHED_TURNS = 1000  # of one user: each is a task, and costs 5 KB of the heap
 MAX_ATTEMPTS = 10  # of one turn, by daemons that died meanwhile
 
 
@@ -32,6 +34,7 @@ class Inference:
         self._limits = limits
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._unfinished: Counter[int] = Counter()
         self._stopping = False
 
     def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
@@ -43,6 +46,9 @@ class Inference:
             return turn, True
         if self._stopping:
             raise errors.Draining("chatd is stopping")
+        if self._unfinished[session.uid] >= UNFINISHED_TURNS:
+            why = f"{UNFINISHED_TURNS} of your turns are not done yet"
+            raise errors.Overloaded(why, retry_after_ms=1000)
         turn = session.begin(params, digest)
         self._go(session, turn)
         return turn, False
@@ -81,6 +87,7 @@ class Inference:
             await asyncio.wait(tasks)
 
     def _go(self, session: Session, turn: Turn) -> None:
+        self._unfinished[session.uid] += 1
         self._running[turn.id] = self._tasks.create_task(self._run(session, turn))
 
     async def _run(self, session: Session, turn: Turn) -> None:
@@ -97,6 +104,7 @@ class Inference:
             ending = work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))
         finally:
             del self._running[turn.id]
+            self._unfinished[session.uid] -= 1
         try:
             with boundary(log, f"the end of turn {turn.id}"):
                 with suppress(errors.StoreFull):  # the end, below, says what the state is
