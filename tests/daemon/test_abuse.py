@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from tests.campaigns import process
+from tests.campaigns import process, secrecy
 from tests.conftest import StartDaemon
 from tests.fakes.scripts import hash_reply
 from tests.harness import Daemon, ModelServer, configured, wait_for
@@ -286,13 +286,14 @@ def test_a_huge_or_deep_line_costs_no_memory_and_no_time(
 
 def test_a_user_has_so_many_turns_under_way_and_no_more(warm: Daemon) -> None:
     with warm.client() as client:
-        for number in range(inference.UNFINISHED_TURNS):
-            asked = methods.TurnStart(prompt="x", key=f"k{number}", model="stall")
-            last = client.call(methods.START, asked)
+        started = [
+            client.call(methods.START, methods.TurnStart(prompt="x", key=f"k{n}", model="stall"))
+            for n in range(inference.UNFINISHED_TURNS)
+        ]
         more = methods.TurnStart(prompt="x", key="more", model="stall")
         with pytest.raises(errors.Overloaded):
             client.call(methods.START, more)
-        client.call(methods.WIPE, methods.Wipe(chat=last.chat))
+        client.call(methods.WIPE, methods.Wipe(chat=started[-1].chat))
         assert client.call(methods.START, more).turn
         client.call(methods.WIPE, methods.Wipe(all=True))
 
@@ -385,3 +386,9 @@ def test_a_user_who_floods_chatd_does_not_stop_another(
     with connected(warm) as client, flood(warm, request_):
         took = [ping(client) for _ in range(50)]
     assert max(took) < 2
+
+
+@needs_root
+def test_what_is_another_user_s_is_answered_as_what_never_was(warm: Daemon) -> None:
+    warm.home.parent.chmod(0o711)
+    secrecy.compare(warm, 390)
