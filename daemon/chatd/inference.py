@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ from chatd.verifier import basic
 
 log = logging.getLogger(__name__)
 
+UNFINISHED_TURNS = 4096  # of one user: each is a task, and costs 5 KB of the heap
 MAX_ATTEMPTS = 10  # of one turn, by daemons that died meanwhile
 ROOM_S = 1.0  # between two looks whether the store has room for the end of a turn
 
@@ -34,6 +36,7 @@ class Inference:
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()  # of those that run: what is said is said
+        self._unfinished: Counter[int] = Counter()
         self._stopping = False
 
     def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
@@ -45,6 +48,9 @@ class Inference:
             return turn, True
         if self._stopping:
             raise errors.Draining("chatd is stopping")
+        if self._unfinished[session.uid] >= UNFINISHED_TURNS:
+            why = f"{UNFINISHED_TURNS} of your turns are not done yet"
+            raise errors.Overloaded(why, retry_after_ms=1000)
         turn = session.begin(params, digest)
         self._go(session, turn)
         return turn, False
@@ -80,6 +86,7 @@ class Inference:
             await asyncio.wait(tasks)
 
     def _go(self, session: Session, turn: Turn) -> None:
+        self._unfinished[session.uid] += 1
         self._running[turn.id] = self._tasks.create_task(self._run(session, turn))
 
     def _cancel(self, turn: str) -> None:
@@ -95,6 +102,7 @@ class Inference:
         finally:
             self._ending.discard(turn.id)
             del self._running[turn.id]
+            self._unfinished[session.uid] -= 1
 
     async def _ask(self, work: "Attempt") -> Ending | None:
         """Return how the turn ended; None: it is left to the next daemon."""

@@ -5,6 +5,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
+
+TOLD = 16  # who waits further behind is told again when it is among the first
 
 Tell = Callable[[int], None]
 
@@ -64,5 +67,5 @@ class Scheduler:
         lane.free += 1
 
     def _tell_places(self, lane: Lane) -> None:
-        for place, (_, tell) in enumerate(lane.waiting, 1):
+        for place, (_, tell) in enumerate(islice(lane.waiting, TOLD), 1):
             tell(place)

@@ -26,6 +26,7 @@ SO_PEERGROUPS = 59
 MAX_GROUPS = 256
 ADMINS = "chatd-admin"
 FIRST_CALL_S = 0.5
+PAUSE_S, SAY_AGAIN_S = 0.25, 60.0  # when there is no descriptor for another connection
 
 
 class Connection(asyncio.Protocol):
@@ -66,19 +67,20 @@ class Connection(asyncio.Protocol):
         self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        end = data.find(b"\n")
+        end = data.rfind(b"\n")
         if end < 0:
             self._rest += data
         else:
+            whole = data[:end]
+            if self._rest:
+                self._rest += whole
+                whole = bytes(self._rest)
+            if self._rest or end + 1 < len(data):
+                self._rest = bytearray(data[end + 1 :])
             if not self.has_spoken:
                 self.has_spoken = True
                 self._stop_clock()
-            if end == len(data) - 1 and not self._rest:  # most often: one line, and whole
-                lines = [data[:end]]
-            else:
-                *lines, rest = (bytes(self._rest) + data).split(b"\n")
-                self._rest = bytearray(rest)
-            for line in lines:
+            for line in whole.split(b"\n"):  # no copy of a line that is alone
                 if len(line) > self._line_bytes:
                     self._refuse_long_line()
                     return
@@ -213,6 +215,8 @@ class Server:
         self._tasks = tasks
         self._connections: set[Connection] = set()
         self._of_user: Counter[int] = Counter()
+        self._pause: asyncio.TimerHandle | None = None
+        self._said_s = -SAY_AGAIN_S
         self._admins = _group_id(ADMINS)
         self._overflow_uid = int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
 
@@ -221,6 +225,8 @@ class Server:
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def stop_accepting(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
         asyncio.get_running_loop().remove_reader(self._listener)
 
     def fence(self) -> None:
@@ -253,9 +259,18 @@ class Server:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as exc:
-                log.error("cannot accept a connection: %s", exc.strerror)
+                self._pause_accepting(exc)
                 return
             self._admit(client)
+
+    def _pause_accepting(self, why: OSError) -> None:
+        """Look away for a moment: the listener stays readable, and would be all that we do."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        self._pause = loop.call_later(PAUSE_S, loop.add_reader, self._listener, self._accept)
+        if loop.time() > self._said_s + SAY_AGAIN_S:
+            self._said_s = loop.time()
+            log.error("cannot accept connections now, they wait: %s", why.strerror)
 
     def _admit(self, client: socket.socket) -> None:
         uid = PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[1]

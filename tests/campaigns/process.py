@@ -9,6 +9,15 @@ def memory_bytes(pid: int) -> int:
     return _status(pid, "RssAnon")
 
 
+def peak_bytes(pid: int) -> int:
+    """Return the most that it had in memory, since its start or since this was reset."""
+    return _status(pid, "VmHWM")
+
+
+def reset_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
+
+
 def swap_bytes(pid: int) -> int:
     return _status(pid, "VmSwap")
 
