@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chat_rpc import methods
 from tests.harness import CHAT, Daemon, ModelServer, Ran, configured, ram_directory, run
 
 StartDaemon = Callable[..., Daemon]
@@ -80,6 +81,14 @@ def scripted(start_server: StartServer) -> ModelServer:
 def chatd(start_daemon: StartDaemon, scripted: ModelServer) -> Daemon:
     """A daemon that knows the scripted server."""
     return start_daemon(configured(("scripted", scripted)))
+
+
+@pytest.fixture
+def warm(chatd: Daemon) -> Daemon:
+    """A daemon that has imported all that it ever will."""
+    with chatd.client() as client:
+        client.call(methods.MODELS, methods.Nothing())
+    return chatd
 
 
 @pytest.fixture

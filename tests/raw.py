@@ -1,7 +1,8 @@
-"""A bare connection to chatd: bytes go in, what comes back is parsed by the standard library."""
+"""Bare connections to chatd, for what no client of ours would send or do."""
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from chat_rpc import methods
 from tests.harness import DEADLINE_S, Daemon, ram_directory
 
+PING = b'{"jsonrpc":"2.0","id":1,"method":"system.ping"}\n'
+PONG = b'{"jsonrpc":"2.0","id":1,"result":{"pong":true}}\n'
 ALONE = "[finding]\nenabled = false\n[engine]\nenabled = false\n"
 
 
@@ -54,3 +57,39 @@ def without_words(answer: Any) -> Any:
     if "error" in answer:
         answer["error"] = answer["error"]["code"]
     return answer
+
+
+def connected(daemon: Daemon) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(daemon.socket))  # without a timeout it waits for its turn
+    client.settimeout(20)
+    return client
+
+
+def answer(client: socket.socket) -> bytes:
+    """Return one line, or nothing where the connection was closed."""
+    data = b""
+    try:
+        while not data.endswith(b"\n") and (more := client.recv(65536)):
+            data += more
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def ping(client: socket.socket) -> float:
+    """Return how long an answer takes."""
+    began = time.monotonic()
+    client.sendall(PING)
+    assert answer(client) == PONG
+    return time.monotonic() - began
+
+
+@contextmanager
+def all_closed() -> Iterator[list[socket.socket]]:
+    clients: list[socket.socket] = []
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
