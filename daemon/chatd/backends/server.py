@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import httpx2
 import msgspec
 import openai
+import openai.resources.chat  # else the first turn does, and blocks everybody meanwhile
 from msgspec import Struct
 
 from chat_rpc import errors
