@@ -6,45 +6,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.homes import Home
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.client import TurnEvent
 from chatd.chats import compaction, conversations, following
-from chatd.chats.quota import Quota
-from chatd.chats.recovery import Recovery
 from chatd.chats.session import Session, running
 from chatd.chats.turns import Step, Turn, digest_of
 from chatd.store import draft, journal
-from chatd.store.tmpfs import Store
 
 DONE = methods.Ending(state="done", finish="stop")
 
 
-class Home:
-    """A store and a session in it, that may be opened again."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.store: Store | None = None
-
-    def open(self) -> Session:
-        self.close()
-        self.store = Store(self.path, segment_bytes=4096)
-        files = self.store.session(1000)
-        quota = Quota(self.store, own_mount=False, store_bytes=2**27)
-        session = Session(1000, files, quota, 3600.0, lambda: [files], self.store.spend_reserve)
-        Recovery(session).run()
-        return session
-
-    def close(self) -> None:
-        if self.store is not None:
-            self.store.close()
-            self.store = None
-
-
 @pytest.fixture
 def home(ram: Path) -> Iterator[Home]:
-    home = Home(ram)
+    home = Home(ram, segment_bytes=4096, bytes=2**27)
     yield home
     home.close()
 
