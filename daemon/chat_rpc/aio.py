@@ -30,11 +30,12 @@ class Client:
         self._turns: dict[str, asyncio.Queue[TurnEvent | None]] = {}
         self._chats: asyncio.Queue[methods.ChatEvent | None] = asyncio.Queue()
         self.is_closed = False
+        self._refused: wire.Fault | None = None
 
     async def call(self, method: methods.Method[P, R], params: P) -> R:
         """Call and return the result; raises the RpcError that chatd answers, or NotRunning."""
         if self.is_closed:
-            raise errors.NotRunning("the connection to chatd is closed")
+            raise self._why()
         self._last_id += 1
         answer = self._waiting[self._last_id] = asyncio.get_running_loop().create_future()
         self._writer.write(wire.request(self._last_id, method.name, params))
@@ -90,7 +91,9 @@ class Client:
             self._end()
 
     def _take(self, message: wire.Message) -> None:
-        if message.method is None:
+        if message.method is None and message.id is None and message.error is not None:
+            self._refused = message.error  # and closes: a line too long, too many connections
+        elif message.method is None:
             waiting = self._waiting.pop(message.id, None) if isinstance(message.id, int) else None
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
@@ -102,11 +105,16 @@ class Client:
             event = _decode_event(message.params)
             self._queue(event.turn).put_nowait(event)
 
+    def _why(self) -> errors.RpcError:
+        if self._refused is not None:
+            return errors.from_fault(self._refused)
+        return errors.NotRunning("chatd closed the connection")
+
     def _end(self) -> None:
         self.is_closed = True
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(errors.NotRunning("chatd closed the connection"))
+                answer.set_exception(self._why())
         for queue in self._turns.values():
             queue.put_nowait(None)
         self._chats.put_nowait(None)

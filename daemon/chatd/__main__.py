@@ -108,7 +108,7 @@ async def serve(
             server.stop_accepting()
             server.fence()
             await context.inference.stop()
-            server.close()
+            await server.close()
             await pool.close()
     log.info("stopped")
 

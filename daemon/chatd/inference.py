@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 UNFINISHED_TURNS = 4096  # of one user: each is a task, and costs 5 KB of the heap
 MAX_ATTEMPTS = 10  # of one turn, by daemons that died meanwhile
+END_S = 1.0  # that an end may take to be kept, where there is room
 ROOM_S = 1.0  # between two looks whether the store has room for the end of a turn
 
 
@@ -38,6 +39,7 @@ class Inference:
         self._ending: set[str] = set()  # of those that run: what is said is said
         self._unfinished: Counter[int] = Counter()
         self._stopping = False
+        self._abandoning = False
 
     def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
         """Return the turn for this key, and whether it was there already."""
@@ -79,6 +81,7 @@ class Inference:
         self._stopping = True
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self._limits.stop_s)
+        self._abandoning = True
         while self._running:
             tasks = list(self._running.values())
             for task in tasks:
@@ -112,7 +115,7 @@ class Inference:
         except errors.RpcError as exc:
             return work.ending("failed", Failure(exc.code, exc.kind, exc.message))
         except asyncio.CancelledError:
-            if self._stopping:
+            if self._abandoning:
                 return None  # without an end in the journal: the next daemon asks again
             kind = errors.Cancelled
             return work.ending("cancelled", Failure(kind.code, kind.kind, "cancelled"))

@@ -28,6 +28,7 @@ SO_PEERGROUPS = 59
 MAX_GROUPS = 256
 ADMINS = "chatd-admin"
 FIRST_CALL_S = 0.5
+LAST_STEPS = 16  # of the loop, that an answer may need when its turn has ended
 PAUSE_S, SAY_AGAIN_S = 0.25, 60.0  # when there is no descriptor for another connection
 
 
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._line_bytes = server.limits.line_bytes
         self._pause_bytes = min(PAUSE_READING_BYTES, self._limits.unread_bytes // 2)
         self._rest = bytearray()
+        self._lines: deque[bytes] = deque()  # that came, and were not looked at yet
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -82,14 +84,20 @@ class Connection(asyncio.Protocol):
             if not self.has_spoken:
                 self.has_spoken = True
                 self._stop_clock()
-            for line in whole.split(b"\n"):  # no copy of a line that is alone
-                if len(line) > self._line_bytes:
-                    self._refuse_long_line()
-                    return
-                if line:
-                    self._receive(line, self)
+            self._lines.extend(whole.split(b"\n"))  # no copy of a line that is alone
+            self._take_lines()
         if len(self._rest) > self._line_bytes:
             self._refuse_long_line()
+
+    def _take_lines(self) -> None:
+        """Handle what came, while its answers are read: else one read's lines fill the heap."""
+        while self._lines and not self._is_clogged:
+            line = self._lines.popleft()
+            if len(line) > self._line_bytes:
+                self._lines.clear()
+                self._refuse_long_line()
+            elif line:
+                self._receive(line, self)
 
     def pause_writing(self) -> None:
         self._is_clogged = True
@@ -103,6 +111,8 @@ class Connection(asyncio.Protocol):
         steps, self._steps = self._steps, []
         for step in steps:
             self.feed(step)
+        self._take_lines()
+        self._close_if_done()
 
     def send(self, line: bytes) -> None:
         if self._transport is not None:
@@ -159,7 +169,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep our side open until all that was asked before is answered and told."""
         self._is_half_closed = True
-        return bool(self.unanswered or self._following)
+        return bool(self._lines or self.unanswered or self._following)
 
     def fence(self) -> None:
         """Take no more requests.
@@ -184,7 +194,7 @@ class Connection(asyncio.Protocol):
             self.feed(step)
 
     def _close_if_done(self) -> None:
-        if self._is_half_closed and not self.unanswered and not self._following:
+        if self._is_half_closed and not (self._lines or self.unanswered or self._following):
             self.close()
 
     def _refuse_long_line(self) -> None:
@@ -242,7 +252,12 @@ class Server:
             else:
                 loop.call_later(FIRST_CALL_S, connection.fence)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Close all connections; who waits for what has just ended is answered first."""
+        for _ in range(LAST_STEPS):
+            if not any(connection.unanswered for connection in self._connections):
+                break
+            await asyncio.sleep(0)
         for connection in tuple(self._connections):
             connection.close()
 

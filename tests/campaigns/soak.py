@@ -22,11 +22,7 @@ from tests.harness import TROUBLE, Daemon, ModelServer, configured, ram_director
 
 CONNECTIONS, AT_ONCE = 4, 16  # turns under way on each connection
 LIVING = 200  # chats that are kept before the oldest is wiped
-AGAIN, EXPIRES, VISITS = (
-    10,
-    50,
-    100,
-)  # each so manieth turn goes on with a chat, or has one that ends
+AGAIN = 10  # each so manieth turn goes on with a chat
 LIFETIME_S = 60.0
 SEGMENT_BYTES = 2**20
 STALL_S = 60.0

@@ -231,3 +231,20 @@ def test_a_huge_or_deep_line_costs_no_memory_and_no_time(
         assert ping(other) < 0.5
         assert json.loads(answer(client))["error"]["code"] == code
         assert process.peak_bytes(warm.pid) - before <= 2 * LINE_BYTES + MIB
+
+
+def test_answers_that_nobody_reads_are_not_made(warm: Daemon) -> None:
+    with warm.client() as client, all_closed() as clients:
+        said = [methods.Said("user", "x" * MIB), methods.Said("assistant", "y")]
+        chat = client.call(methods.IMPORT, methods.Import(messages=said)).chat.chat
+        before = process.peak_bytes(warm.pid)
+        greedy, other = connected(warm), connected(warm)
+        clients += [greedy, other]
+        line = b'{"jsonrpc":"2.0","id":1,"method":"chat.get","params":["%b"]}\n' % chat.encode()
+        greedy.sendall(line * 200)
+        assert ping(other) < 1
+        assert process.peak_bytes(warm.pid) - before < 32 * MIB
+        greedy.shutdown(socket.SHUT_WR)
+        with greedy.makefile("rb") as answers:
+            assert sum(1 for _ in answers) == 200
+        client.call(methods.WIPE, methods.Wipe(all=True))

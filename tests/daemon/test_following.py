@@ -160,8 +160,49 @@ def test_a_turn_that_is_packed_or_destroyed_meanwhile_is_told_on_or_left(session
     while not late.events:
         assert late.take()
     conversations.destroy(session, session.chats[turn.chat])
-    assert len(late.take_all()) == 1
+    assert [event.seq for event in late.take_all()] == [1, turn.seq]  # what is left is its end
     assert (reader.follows, late.follows) == (0, 0)
+
+
+def test_a_line_that_is_damaged_under_a_reader_ends_what_it_is_told(
+    home: Home, session: Session
+) -> None:
+    turn = begin(session)
+    session.add_text(turn, "canary")
+    session.end(turn, DONE)
+    path = home.path / "session_1000" / "journal" / "000001.ndj"
+    path.write_bytes(path.read_bytes().replace(b'"text":"canary', b'\'text":"canary'))
+    reader = Reader()
+    following.follow(session.files.journal, turn, reader, after=0)
+    *_, end = reader.take_all()
+    assert isinstance(end, methods.End)
+    assert end.ending.error is not None
+    assert end.ending.error.code == errors.StoreCorrupt.code
+    assert reader.follows == 0
+
+
+def test_thoughts_count_in_a_user_s_share(home: Home, session: Session) -> None:
+    turn = begin(session)
+    with pytest.raises(errors.StoreFull):
+        for _ in range(200):
+            session.add_event(turn, "think", text="x" * 2**20)
+
+
+def test_many_short_turns_are_refused_ahead_of_time(session: Session) -> None:
+    said = [methods.Said("user", "a"), methods.Said("assistant", "b")] * 20_000
+    with pytest.raises(errors.StoreFull):
+        conversations.import_(session, "", said)
+    assert not session.chats
+
+
+def test_a_chat_that_goes_takes_the_reply_that_was_coming_with_it(home: Home) -> None:
+    session = home.open()
+    turn = begin(session)
+    session.add_text(turn, "x" * (draft.HELD_CHARS + 1))
+    conversations.condemn(session, session.chats[turn.chat])
+    session = home.open()
+    assert not session.turns
+    assert session.files.used_files == session.files.journal.files
 
 
 # -- the text of a turn that runs ----------------------------------------------------------------

@@ -164,6 +164,28 @@ async def test_a_call_that_waits_is_told_to_come_again(
     daemon._process = None
 
 
+async def test_a_cancel_while_chatd_stops_is_kept(
+    start_daemon: StartDaemon, start_server: StartServer
+) -> None:
+    server = start_server("--delay-s", "0.1", "--tokens", "200")
+    daemon = start_daemon(configured(("scripted", server)))
+    async with aio.connect(daemon.socket) as client, aio.connect(daemon.socket) as late:
+        asked = methods.TurnStart(prompt="x", key="k", model="slow")
+        turn = (await client.call(methods.START, asked)).turn
+        async for event in client.events(turn):
+            if isinstance(event, methods.Delta):
+                break
+        os.kill(daemon.pid, signal.SIGTERM)
+        cancelled = await late.call(methods.CANCEL, methods.TurnNamed(turn=turn))
+        assert cancelled.cancelled
+    assert daemon._process is not None
+    await asyncio.to_thread(daemon._process.wait, 10)
+    daemon.start()
+    async with aio.connect(daemon.socket) as client:
+        kept = await client.call(methods.GET, methods.TurnNamed(turn=turn))
+        assert (kept.state, kept.attempts) == ("cancelled", 1)
+
+
 async def test_what_was_sent_before_the_end_is_answered(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     with daemon.client() as client:

@@ -34,6 +34,7 @@ class Engine:
         )
         self._settings = settings
         self._child: asyncio.subprocess.Process | None = None
+        self._is_ending = False
         self._starting = asyncio.Lock()
         self._users = 0
         self._idle: asyncio.TimerHandle | None = None
@@ -44,7 +45,7 @@ class Engine:
 
     @property
     def is_running(self) -> bool:
-        return self._child is not None and self._child.returncode is None
+        return self._child is not None and self._child.returncode is None and not self._is_ending
 
     @property
     def is_idle(self) -> bool:
@@ -75,7 +76,7 @@ class Engine:
         if child is None:
             return
         if child.returncode is None:
-            child.terminate()
+            self._end(child)
             try:
                 async with asyncio.timeout(GRACE_S):
                     await child.wait()
@@ -85,6 +86,9 @@ class Engine:
         self.socket.unlink(missing_ok=True)
 
     async def _start(self) -> None:
+        if self._child is not None:
+            await self._child.wait()
+        self._is_ending = False
         self.socket.unlink(missing_ok=True)  # llama.cpp does not, and then cannot bind
         child = await asyncio.create_subprocess_exec(
             *self._command,
@@ -114,4 +118,8 @@ class Engine:
     def _stop_idle(self) -> None:
         if not self._users and self._child is not None and self._child.returncode is None:
             log.info("engine pid %d was idle: stopped", self._child.pid)
-            self._child.terminate()
+            self._end(self._child)
+
+    def _end(self, child: asyncio.subprocess.Process) -> None:
+        self._is_ending = True  # nobody is sent to it any more
+        child.terminate()

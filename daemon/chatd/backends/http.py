@@ -13,6 +13,7 @@ def client(*, connect_s: float, unix_socket: str | None, check: Check | None) ->
     """Make a client; `check(local, remote)` raises Refused to have a new connection closed."""
     return httpx2.AsyncClient(
         transport=Transport(unix_socket=unix_socket, check=check),
+        headers={"Accept-Encoding": "identity"},  # what `pour` gives is not decompressed
         timeout=httpx2.Timeout(None, connect=connect_s),
         follow_redirects=False,
         trust_env=False,  # a proxy from the environment would see the prompts

@@ -10,6 +10,7 @@ from chat_rpc import errors
 from chat_rpc.methods import Model, Probe
 from chatd.backends import demo, owners
 from chatd.backends.engine import Engine
+from chatd.boundary import boundary
 from chatd.config import Config, Server
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Known:
     note: str = ""
     listener: int = 0  # the inode of a found server's listener: another one is another server
     until: float = 0.0  # of the loop's clock
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # of many that look, one asks
 
     @property
     def usable(self) -> bool:
@@ -57,7 +59,6 @@ class Pool:
     def __init__(self, config: Config, runtime: Path):
         self._config = config
         self._known: dict[tuple[int, str], Known] = {}
-        self._configured: dict[str, ModelServer] = {}
         self.engine = Engine(demo.FILE, demo.CONTEXT, runtime / "engine.sock", config.engine)
         self._demo: ModelServer | None = None
 
@@ -146,7 +147,7 @@ class Pool:
         async with asyncio.TaskGroup() as group:
             for server in known:
                 if server.server is not None and now >= server.until:
-                    group.create_task(self._refresh(server))
+                    group.create_task(self._refresh(server, now))
         return known
 
     def _configured_server(self, settings: Server) -> Known:
@@ -203,15 +204,19 @@ class Pool:
             known.note, known.until = _distrust({row.uid}), float("inf")  # not even asked
         return known
 
-    async def _refresh(self, known: Known) -> None:
+    async def _refresh(self, known: Known, now: float) -> None:
         assert known.server is not None  # noqa: S101  # the caller looked
         finding = self._config.finding
-        try:
-            known.models = await known.server.models(finding.probe_timeout_s)
-            known.note = ""
-        except errors.RpcError as exc:
-            known.models, known.note = {}, exc.message
-        known.until = asyncio.get_running_loop().time() + finding.fresh_s
+        async with known.asking:
+            if now < known.until:
+                return  # somebody has asked meanwhile
+            try:
+                with boundary(log, f"looking at {known.name}"):
+                    known.models = await known.server.models(finding.probe_timeout_s)
+                known.note = ""
+            except errors.RpcError as exc:
+                known.models, known.note = {}, exc.message
+            known.until = asyncio.get_running_loop().time() + finding.fresh_s
         log.debug("server %s: %d models", known.name, len(known.models))
 
 

@@ -166,7 +166,7 @@ class ModelServer:
             raise errors.CutOff(f"{self.name} closed the connection in mid-reply") from exc
         except sse.EventTooLong as exc:
             raise errors.NotTheProtocol(f"{self.name} sent an event of over 8 MiB") from exc
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise errors.NotTheProtocol(f"{self.name} sent what is not the protocol") from exc
 
     def _refuse(self, exc: openai.APIStatusError) -> NoReturn:

@@ -13,6 +13,7 @@ class Parser:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._size = 0
 
     def feed(self, received: bytes) -> list[bytes]:
         """Return the data of the events that are whole now; lines end in LF or CRLF."""
@@ -24,7 +25,10 @@ class Parser:
             if line in (b"", b"\r"):
                 if self._data:
                     events.append(b"\n".join(self._data))
-                    self._data = []
+                    self._data, self._size = [], 0
             elif line.startswith(b"data:"):
                 self._data.append(line[5:].strip())
+                self._size += len(line)
+                if self._size > EVENT_BYTES:
+                    raise EventTooLong
         return events

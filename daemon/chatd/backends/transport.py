@@ -42,16 +42,11 @@ class Transport(httpx2.AsyncBaseTransport):
         timeouts = request.extensions.get("timeout", {})
         origin = (request.url.raw_scheme, request.url.raw_host, request.url.port)
         idle = self._idle.setdefault(origin, [])
-        while True:
-            is_new = not idle
-            connection = (
-                await self._open(request, timeouts.get("connect")) if is_new else idle.pop()
-            )
-            try:
-                return await connection.exchange(message, idle, timeouts.get("read"))
-            except httpx2.ReadError:
-                if is_new:
-                    raise  # else the server had closed it while it was idle
+        if idle:
+            with suppress(httpx2.ReadError):  # closed while it was idle: once more, on a new one
+                return await idle.pop().exchange(message, idle, timeouts.get("read"))
+        connection = await self._open(request, timeouts.get("connect"))
+        return await connection.exchange(message, idle, timeouts.get("read"))
 
     async def aclose(self) -> None:
         for connections in self._idle.values():

@@ -17,7 +17,7 @@ from chatd.chats.records import (
     Packed,
     TurnMade,
 )
-from chatd.chats.session import Session, chat_made
+from chatd.chats.session import Session, chat_made, forget_texts
 from chatd.chats.turns import Chat, boot_s, joined, new_id
 
 SNIPPET_CHARS = 80
@@ -77,6 +77,7 @@ def destroy(session: Session, chat: Chat) -> int:
     count = len(chat.turns)
     while chat.turns:
         turn = session.turns[chat.turns[0]]
+        forget_texts(turn)
         session.files.erase_texts(turn.id)
         lines = [(place, len(payload)) for place, _, payload in session.lines_of(turn)]
         journal.erase(reversed(lines))  # its first line last: that one tells whose the others are
@@ -105,7 +106,9 @@ def fork(session: Session, chat: Chat, until: str | None) -> Chat:
         raise errors.NoSuchTurn("this chat has no such turn")
     ids = chat.turns if until is None else chat.turns[: chat.turns.index(until) + 1]
     views = [session.view(session.turns[id_]) for id_ in ids if session.turns[id_].state == "done"]
-    session.check_room(sum(4 * (len(v.prompt) + len(v.data) + len(v.text)) for v in views))
+    session.check_room(
+        sum(4 * (len(v.prompt) + len(v.data) + len(v.text)) for v in views), len(views)
+    )
     return _add_whole(
         session,
         chat.title,
@@ -116,7 +119,7 @@ def fork(session: Session, chat: Chat, until: str | None) -> Chat:
 def import_(session: Session, title: str, said: list[Said]) -> Chat:
     """Make a chat of an OpenAI message list: system, then user and assistant in turn."""
     turns = list(_turns_of(said))
-    session.check_room(sum(4 * len(part.content) for part in said))
+    session.check_room(sum(4 * len(part.content) for part in said), len(turns))
     ending = Ending(state="done", finish="imported")
     return _add_whole(
         session,

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from chat_rpc import wire
+from chat_rpc.methods import End
 from chatd.chats import records
 from chatd.chats.records import Packed
-from chatd.chats.turns import Reader, Turn
+from chatd.chats.turns import Reader, Turn, damaged
 from chatd.store.journal import LINE_OVERHEAD, Journal, Place
 
 
@@ -55,11 +58,32 @@ class CatchUp:
     def step(self, room_bytes: int) -> bool:
         """Look at about so much of the journal; False when the reader has caught up or left."""
         turn = self._turn
-        for place, payload in self._journal.read(self._place, turn.stop):
+        try:
+            if self._tell(room_bytes):
+                return not self._reader.is_gone
+        except msgspec.DecodeError:  # damaged since chatd has read it
+            turn.is_damaged = True
+        if turn.is_damaged or (turn.has_ended and self._seq < turn.seq):
+            # its lines are damaged, or gone with its chat: that is all there is to tell
+            ending = damaged() if turn.is_damaged else turn.ending
+            end = wire.encode(End(turn.id, turn.seq, ending or damaged()))
+            if not self._reader.deliver(wire.notification(b"turn.end", end)):
+                return not self._reader.is_gone
+        if turn.has_ended or turn.is_damaged:
+            self._reader.leave(turn.id)
+        else:
+            _listen(turn, self._reader)
+        return False
+
+    def _tell(self, room_bytes: int) -> bool:
+        """Tell of lines; True: there may be more, or there is no room for them now."""
+        turn = self._turn
+        begin = max(self._place, turn.begin)
+        for place, payload in self._journal.read(begin, turn.stop):
             room_bytes -= len(payload)
             for seq, line in self._told(payload):
                 if not self._reader.deliver(line):
-                    return not self._reader.is_gone
+                    return True
                 self._seq = seq
                 room_bytes -= len(line)
                 if room_bytes <= 0:
@@ -67,10 +91,6 @@ class CatchUp:
             self._place = place + len(payload) + LINE_OVERHEAD
             if room_bytes <= 0:
                 return True
-        if turn.has_ended:
-            self._reader.leave(turn.id)
-        else:
-            _listen(turn, self._reader)
         return False
 
     def _told(self, payload: bytes) -> Iterator[tuple[int, bytes]]:

@@ -41,24 +41,31 @@ class Quota:
         )
 
     def check(
-        self, files: SessionFiles, everybody: Iterable[SessionFiles], *, more_bytes: int
+        self,
+        files: SessionFiles,
+        everybody: Iterable[SessionFiles],
+        *,
+        more_bytes: int,
+        more_files: int = TURN_FILES,
     ) -> None:
-        """Raise StoreFull unless a turn of so many bytes has room."""
-        self.check_user(files, more_bytes=more_bytes)
+        """Raise StoreFull unless a turn, or so many files, of so many bytes have room."""
+        self.check_user(files, more_bytes=more_bytes, more_files=more_files)
         used = [(other.used_bytes, other.used_files) for other in everybody]
         if (
             sum(size for size, _ in used) + more_bytes > self.all.bytes
-            or sum(count for _, count in used) + TURN_FILES > self.all.files
+            or sum(count for _, count in used) + more_files > self.all.files
         ):
             raise StoreFull(
                 "the RAM store is full; old chats end by themselves, `chat list` shows when"
             )
 
-    def check_user(self, files: SessionFiles, *, more_bytes: int) -> None:
+    def check_user(
+        self, files: SessionFiles, *, more_bytes: int, more_files: int = TURN_FILES
+    ) -> None:
         """The cheap half of `check`: this user's own share."""
         if (
             files.used_bytes + more_bytes > self.user.bytes
-            or files.used_files + TURN_FILES > self.user.files
+            or files.used_files + more_files > self.user.files
         ):
             raise StoreFull(
                 f"your share of the RAM store, {self.user.bytes // MIB} MiB, is full; "

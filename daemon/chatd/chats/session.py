@@ -11,15 +11,16 @@ from typing import Literal, NamedTuple
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
 from chatd.chats import following, records
-from chatd.chats.quota import Quota
+from chatd.chats.quota import TURN_FILES, Quota
 from chatd.chats.records import ChatMade, Packed, TurnMade
 from chatd.chats.turns import Chat, Reader, Texts, Turn, boot_s, joined, new_id
-from chatd.store.session import SessionFiles
+from chatd.store.session import PAGE, SessionFiles
 
 log = logging.getLogger(__name__)
 
 TITLE_CHARS = 60
 UNCHECKED_CHARS = 16 * 1024  # that may come over a user's share
+TURN_BYTES = 2 * PAGE + 1024  # that a turn takes beside its texts: two files and its envelope
 ROOM_BYTES = 64 * 1024  # that a turn needs beside its prompt, to be taken at all
 
 
@@ -158,10 +159,7 @@ class Session:
 
     def add_text(self, turn: Turn, text: str) -> None:
         """Raises StoreFull."""
-        self._unchecked_chars += len(text)
-        if self._unchecked_chars > UNCHECKED_CHARS:  # not for each token: it costs half of one
-            self._quota.check_user(self.files, more_bytes=2 * self._unchecked_chars)
-            self._unchecked_chars = 0
+        self._check_now_and_then(text)
         self._tell(turn, b"turn.delta", Delta(turn.id, turn.seq + 1, text))
         running(turn).reply.add(text)
 
@@ -177,6 +175,7 @@ class Session:
         text: str | None = None,
     ) -> None:
         """Raises StoreFull.  A new attempt voids the text before it."""
+        self._check_now_and_then(text or "")
         event = Event(
             turn=turn.id, seq=turn.seq + 1, kind=kind, place=place, n=n, model=model,
             backend=backend, text=text,
@@ -196,8 +195,14 @@ class Session:
 
     # -- for the other modules of this package ---------------------------------------------------
 
-    def check_room(self, more_bytes: int) -> None:
-        self._quota.check(self.files, self._everybody(), more_bytes=more_bytes)
+    def check_room(self, more_bytes: int, turns: int = 1) -> None:
+        """Raise StoreFull unless so many turns, with so many bytes of text, have room."""
+        self._quota.check(
+            self.files,
+            self._everybody(),
+            more_bytes=more_bytes + turns * TURN_BYTES,
+            more_files=turns * TURN_FILES,
+        )
 
     def write_at_last(self, payload: bytes) -> int:
         """Journal what must fit, or makes room in the end: the reserve is there for this.
@@ -312,6 +317,13 @@ class Session:
             for reader in late:
                 turn.readers.remove(reader)
                 following.catch_up(self.files.journal, turn, reader, turn.seq - 1, place)
+
+    def _check_now_and_then(self, text: str) -> None:
+        """Raises StoreFull.  Not for each token: it costs half of one."""
+        self._unchecked_chars += len(text)
+        if self._unchecked_chars > UNCHECKED_CHARS:
+            self._quota.check_user(self.files, more_bytes=2 * self._unchecked_chars)
+            self._unchecked_chars = 0
 
     def _said(self, turn: Turn) -> Said:
         """Return a turn's texts: from where it is running, from its files, or from its lines."""

@@ -8,6 +8,7 @@ from chatd.chats import conversations, following
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Reader, boot_s
 from chatd.handlers.context import Context, Peer, Then
+from chatd.inference import END_S
 
 
 def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPage:
@@ -91,19 +92,19 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
     for turn in turns:
         context.inference.cancel(turn)
-    for turn in turns:
-        await context.inference.wait(turn)
-    chats = [
-        chat for chat in chats if session.chats.get(chat.id) is chat
-    ]  # none that went meanwhile
+    await asyncio.gather(*(context.inference.wait(turn, END_S) for turn in turns))
+    chats = [chat for chat in chats if chat.id in session.chats]  # others went meanwhile
+    ended = [chat for chat in chats if all(session.turns[id_].has_ended for id_ in chat.turns)]
     servers = conversations.servers_of(session, chats)
     gone = methods.Wiped(0, 0, [])
-    for chat in chats:
+    for chat in ended:
         if chat.id in session.chats:
             gone.chats += 1
             gone.turns += conversations.destroy(session, chat)
         await asyncio.sleep(0)  # others are answered between two of many chats
     gone.not_reached = await context.pool.forget(servers)
+    if len(ended) < len(chats):  # housekeeping destroys them
+        raise errors.StoreFull("some turns have no room for their end yet; their chats go then")
     return gone
 
 

@@ -8,8 +8,7 @@ from chatd.chats import following
 from chatd.chats.session import Session
 from chatd.chats.turns import Turn
 from chatd.handlers.context import Context, Peer, Then
-
-END_S = 1.0  # that an end may take to be kept, where there is room
+from chatd.inference import END_S
 
 
 def start(
@@ -17,6 +16,8 @@ def start(
 ) -> Then | Coroutine[Any, Any, methods.Started]:
     session = context.sessions.of(peer.uid)
     turn, replayed = context.inference.start(session, params)
+    if replayed:
+        session.turn(turn.id)  # raises: it is damaged, or its chat was deleted
     if params.wait:
         return _whole(context, session, turn, replayed=replayed)
     started = methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed)
