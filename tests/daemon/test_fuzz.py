@@ -24,8 +24,8 @@ async def test_who_waits_for_a_turn_that_is_wiped_hears_that_it_was_cancelled(ra
     asked = '"prompt":"tell me a tale","key":"k"'
     texts = [
         REQUEST % ("turn.start", asked),
-        REQUEST % ("chat.wipe", '"all":true'),
         REQUEST % ("turn.start", f'{asked},"wait":true'),
+        REQUEST % ("chat.wipe", '"all":true'),
     ]
     root = ram / "inner" / "store"
     root.mkdir(mode=0o700, parents=True)
@@ -38,5 +38,5 @@ async def test_who_waits_for_a_turn_that_is_wiped_hears_that_it_was_cancelled(ra
         await world.settle(lines)
         books.check(world)
     await echo.close()
-    assert json.loads(lines[1].answers[0])["result"]["turns"] == 1
-    assert json.loads(lines[2].answers[0])["error"]["code"] == errors.Cancelled.code
+    assert json.loads(lines[1].answers[0])["error"]["code"] == errors.Cancelled.code
+    assert json.loads(lines[2].answers[0])["result"]["turns"] == 1
