@@ -1,8 +1,10 @@
 """A box in which install.sh --system has put chatd, with people and a model server."""
 
+import hashlib
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,23 +28,25 @@ ELSEWHERE = "192.0.2.1"  # an address of the box that is not loopback
 
 
 def fetch_wheels(directory: Path) -> Path:
-    """Download what install.sh lets pip install, where it is not there yet."""
-    version = subprocess.run(
-        [PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout.strip()
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
-            *("--only-binary", ":all:", "--python-version", version, "--dest", str(directory)),
-            *("--requirement", str(ROOT / "requirements/run.txt")),
-        ],
-        check=True,
-        timeout=INSTALL_S,
-    )
-    return directory
+    """Return a folder with what install.sh lets pip download; it is fetched once."""
+    lock = ROOT / "requirements/run.txt"
+    said = subprocess.check_output([PYTHON, "-V"], text=True)
+    version = ".".join(said.split()[1].split(".")[:2])
+    wheels = directory / f"{version}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not wheels.exists():
+        part = Path(tempfile.mkdtemp(dir=directory))
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
+                *("--only-binary", ":all:", "--python-version", version),
+                *("--dest", str(part), "--requirement", str(lock)),
+            ],
+            check=True,
+            timeout=INSTALL_S,
+            capture_output=True,
+        )
+        part.rename(wheels)
+    return wheels
 
 
 def install(box: Box, *arguments: str, user: str | None = None) -> Ran:
