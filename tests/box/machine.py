@@ -45,6 +45,7 @@ def fetch_wheels(directory: Path) -> Path:
             timeout=INSTALL_S,
             capture_output=True,
         )
+        part.chmod(0o755)  # pip runs as anybody
         part.rename(wheels)
     return wheels
 
