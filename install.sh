@@ -119,7 +119,7 @@ install() {
     make_directory "$share"
     make_directory "$bin"
     if is_complete; then
-        silent=yes log=$share/$version/install.log
+        silent=yes number=4 log=$share/$version/install.log
         settle
         silent=''
         say "chatd $version is installed already, in $home${changed:+; now it is in use}"
@@ -192,10 +192,16 @@ step() { # NAME HINT COMMAND...
     [ -n "$silent" ] || say "$doing"
     shift 2
     [ -z "$dry" ] || { "$@"; return; }
+    before=$(wc -l <"$log")
     "$@" >>"$log" 2>&1 </dev/null || {
-        tail -n 15 "$log" >&2
-        die "step $doing failed: $hint, then run it again${previous:+; $previous is still in use}"
+        tail -n +$((before + 1)) "$log" | tail -n 15 >&2
+        fail "$hint, then run it again"
     }
+}
+
+fail() { # HINT: the step did; what is in use stays so
+    [ "$previous" != "$version" ] || previous=''
+    die "step $doing failed: $1${previous:+; $previous is still in use}"
 }
 
 run() { # COMMAND...: with --dry-run it is only shown

@@ -126,6 +126,9 @@ start() { # VERSION
     is_run_from "$share/$1" "$pid" || {
         changed=yes
         run systemctl restart chatd.service
+    } || {
+        journalctl --quiet --no-pager --output cat --lines 8 --unit chatd.service
+        return 1
     }
 }
 
@@ -139,8 +142,8 @@ ensure() { # QUESTION VERB UNIT
 # Not with `step`: what is asked and answered belongs into no log.
 answer() {
     [ -n "$changed" ] || return 0
-    number=$steps
-    say "$steps/$steps a first answer:  chat -0 \"What is tmpfs?\""
+    doing="$steps/$steps a first answer"
+    say "$doing:  chat -0 \"What is tmpfs?\""
     [ -z "$dry" ] || { show chat -0 "What is tmpfs?"; return; }
     status=0
     said=$(env -u CHATD_SOCKET timeout "$ANSWER_S" "$bin/chat" -0 "What is tmpfs?" 2>&1 </dev/null) ||
@@ -148,9 +151,7 @@ answer() {
     case $status in
         0) say "$said" ;;
         3 | 4 | 69 | 75 | 124) say "$said" "chatd runs, but no model answered: see  chat models" ;;
-        *)
-            printf '%s\n' "$said" >&2
-            die "step $steps/$steps a first answer failed: journalctl -u chatd tells why${previous:+; $previous is used again}" ;;
+        *) printf '%s\n' "$said" >&2; fail "journalctl -u chatd tells why" ;;
     esac
 }
 
