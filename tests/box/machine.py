@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from chat_rpc import errors, methods
-from chat_rpc.client import Client, patiently
+from chat_rpc import methods
+from chat_rpc.client import Client, TurnEvent, ask, patiently
 from tests.box.box import Box
 from tests.fakes.scripts import hash_reply
-from tests.harness import ROOT, ModelServer, Ran, wait_for
+from tests.harness import ROOT, ModelServer, Ran
 
 TREE, WHEELS = "/srv/chatd", "/srv/wheels"
 PYTHON = "/usr/bin/python3"
@@ -104,8 +104,11 @@ class Machine:
 
     def configure(self, text: str) -> None:
         """Write chatd.toml as an administrator would, and restart."""
-        path = self.box.path(CONFIG)
-        path.write_text(text)
+        self.box.path(CONFIG).write_text(text)
+        self.restart()
+
+    def restart(self) -> None:
+        self.systemctl("reset-failed")  # or else, after ten in a minute, systemd does no more
         self.systemctl("restart", "chatd.service")
 
     def systemctl(self, *arguments: str) -> str:
@@ -156,13 +159,17 @@ class Machine:
         assert reply is not None
         return reply
 
+    def follow(self, params: methods.TurnStart) -> Iterator[TurnEvent]:
+        """Ask as root, and yield the turn's events; what chatd loses meanwhile is asked again."""
+        with ExitStack() as opened:
+            for event in ask(lambda: opened.enter_context(self.client()), params):
+                if not isinstance(event, methods.Started):
+                    yield event
+
     def answers(self) -> bool:
         """Say whether a new question gets its right answer."""
         prompt = self.prompt()
-        try:
-            return self.ask(prompt).text == hash_reply(prompt)
-        except errors.NotRunning:
-            return False
+        return self.ask(prompt).text == hash_reply(prompt)
 
     def chat(
         self,
@@ -174,8 +181,9 @@ class Machine:
         return self.box.run("/usr/local/bin/chat", *arguments, user=user, stdin=stdin, env=env)
 
     def restore(self) -> None:
-        """Have the units as after the installation: for the next test."""
-        self.box.path(CONFIG).write_text(self.config)
+        """Have all as after the installation: for the next test."""
+        if self.box.path(CONFIG).read_text() != self.config:
+            self.configure(self.config)
         self.systemctl("reset-failed")
         self.systemctl("start", "chatd.socket", "chatd.service")
-        wait_for(self.answers, "chatd that answers")
+        assert self.answers()

@@ -46,7 +46,7 @@ def restart(machine: Machine, restarts: int, clients: int) -> Mapping[str, objec
         try:
             for number in range(restarts):
                 began_s = time.monotonic()
-                machine.systemctl("restart", "chatd.service")
+                machine.restart()
                 took_s.append(time.monotonic() - began_s)
                 pids.add(machine.pid)
                 is_over.wait(BETWEEN_S)

@@ -61,7 +61,7 @@ def test_an_administrator_can_allow_a_remote_server(beyond: Machine) -> None:
     allowed = re.sub(r"(?m)^#? ?IPAddressAllow=.*", f"IPAddressAllow={ELSEWHERE}", text)
     assert allowed != text
     with beyond.changed("chatd.service", allowed):
-        beyond.systemctl("restart", "chatd.service")
+        beyond.restart()
         assert tried(beyond)["beyond"].usable
 
 
@@ -77,7 +77,7 @@ def test_a_credential_arrives_and_is_nowhere_else(machine: Machine) -> None:
     with machine.changed(
         "chatd.service", "[Service]\nLoadCredential=test:/etc/chatd/credentials/test\n"
     ):
-        machine.systemctl("restart", "chatd.service")
+        machine.restart()
         prompt = machine.prompt()
         assert machine.ask(prompt).text, "the key has arrived"
         machine.ask(machine.prompt(), "no-such-model")
