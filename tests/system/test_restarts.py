@@ -4,7 +4,7 @@ import pytest
 from tests.box.machine import Machine
 from tests.campaigns.restart import restart
 
-pytestmark = pytest.mark.timeout(300)  # the first one installs
+pytestmark = pytest.mark.timeout(180)  # the first one installs
 
 
 def test_restarts_under_load_refuse_and_lose_nothing(machine: Machine) -> None:

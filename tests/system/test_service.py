@@ -13,7 +13,7 @@ from tests.harness import wait_for
 
 from chat_rpc import errors, methods
 
-pytestmark = pytest.mark.timeout(300)  # the first one installs
+pytestmark = pytest.mark.timeout(180)  # the first one installs
 
 CLIENTS = 50
 UNITS = ("chatd.socket", "chatd.service")
@@ -154,8 +154,7 @@ def test_without_its_mount_chatd_does_not_start_and_the_journal_says_so(
         assert ran.status != 0
         assert machine.show("ActiveState") == "inactive"
         assert "Dependency failed for chatd.service" in machine.journal()
-        said = machine.journal("-u", MOUNT)
-        assert "nonsense" in said, said
+        assert "bad option" in machine.journal("-u", MOUNT)
 
 
 def test_a_directory_in_the_mounts_place_is_refused(machine: Machine) -> None:

@@ -6,7 +6,7 @@ import shlex
 import pytest
 from tests.box.machine import STORE, Machine
 
-pytestmark = pytest.mark.timeout(300)  # the first one installs
+pytestmark = pytest.mark.timeout(180)  # the first one installs
 
 # /run/box is what was written to the disk; the rest is in RAM, and no place for words either
 PLACES = ("/run", "/tmp", "/var/tmp", "/dev/shm", "/proc/[0-9]*/environ", "/proc/[0-9]*/cmdline")
