@@ -131,10 +131,16 @@ class Daemon:
 class ModelServer:
     """One of tests/fakes as a process; it ends with the test, for its stdin closes."""
 
-    def __init__(self, module: str, *arguments: str, wrapper: Sequence[str] = ()):
-        self._wrapper = wrapper
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        wrapper: Sequence[str] = (),
+        python: str = sys.executable,
+    ):
+        self._python = [*wrapper, python]
         self._process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", f"tests.fakes.{module}", *arguments],
+            [*self._python, "-m", f"tests.fakes.{module}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -156,9 +162,7 @@ class ModelServer:
         query = "&".join(f"{name}={value}" for name, value in wanted.items())
         url = f"http://127.0.0.1:{self.port}/_counts?{query}"
         script = f"import urllib.request as r; print(r.urlopen({url!r}).read().decode())"
-        counts: dict[str, int | list[str]] = json.loads(
-            run([*self._wrapper, sys.executable, "-c", script]).out
-        )
+        counts: dict[str, int | list[str]] = json.loads(run([*self._python, "-c", script]).out)
         return counts
 
     def kill(self) -> None:
