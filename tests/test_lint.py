@@ -9,7 +9,14 @@ from tests.harness import BIN, ROOT, run
 
 SCRIPTS = sorted(
     path
-    for pattern in ("*.sh", "requirements/*.sh", "tests/*.sh", "bench/*.sh", ".ci/run")
+    for pattern in (
+        "*.sh",
+        "requirements/*.sh",
+        "tests/*.sh",
+        "tests/*/*.sh",
+        "bench/*.sh",
+        ".ci/run",
+    )
     for path in ROOT.glob(pattern)
 )
 

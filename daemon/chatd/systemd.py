@@ -26,7 +26,7 @@ def listener() -> socket.socket | None:
     """
     try:
         passed: dict[int, str] = _library().listen_fds_with_names()
-    except ValueError as exc:  # their numbers and names do not fit
+    except (ValueError, OSError) as exc:  # there are not as many as it says
         raise WrongSocket("systemd's LISTEN_FDS cannot be understood") from exc
     finally:
         for name in PASSED:
@@ -38,6 +38,7 @@ def listener() -> socket.socket | None:
         raise WrongSocket(f"systemd should pass one socket, with FileDescriptorName={NAME}")
     listening = socket.socket(fileno=ours[0])
     if listening.family != socket.AF_UNIX or not _is_listening(listening):
+        listening.close()
         raise WrongSocket(f"what systemd passes as {NAME} is no Unix socket that listens")
     return listening
 
