@@ -130,6 +130,7 @@ install() {
         [ -n "$dry" ] ||
             say "chatd $version is installed, in $(($(date +%s) - began)) s"
     fi
+    [ -z "$later" ] || say "changed, and used after the next start of the machine:$later"
     [ -n "$dry" ] || say_what_next
 }
 

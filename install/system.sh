@@ -14,7 +14,7 @@ FIRST_PERSON=1000 # uids below are of the system
 ANSWER_S=120 # what the first answer may take: a model may have to be loaded
 
 shipped() { # DIRECTORY
-    (
+    [ ! -d "$1" ] || (
         cd "$1" && for name in *.socket *.service *.mount sysusers.d/*.conf tmpfiles.d/*.conf; do
             [ ! -e "$name" ] || echo "$name"
         done
@@ -132,6 +132,10 @@ start() { # VERSION
     }
 }
 
+is_active() { # UNIT
+    systemctl --quiet is-active "$1" 2>/dev/null
+}
+
 ensure() { # QUESTION VERB UNIT
     systemctl --quiet "$1" "$3" 2>/dev/null || {
         changed=yes
@@ -170,7 +174,6 @@ roll_back() {
 
 say_what_next() {
     [ -z "$destdir" ] || { say "laid out in $destdir: docs/systemd.md tells what a package still does"; return; }
-    [ -z "$later" ] || say "changed, and used after the next start of the machine:$later"
     case $missing in *libgomp1*) say "for the built-in demo model, install libgomp1" ;; esac
     say "a person may use it as a member of the group chatd, after a new login:" \
         "    usermod -aG chatd NAME"

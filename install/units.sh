@@ -34,7 +34,7 @@ copy_files() { # TO-VERSION FROM-VERSION
 
 copy_file() { # FROM TO
     ! cmp -s "$1" "$2" || return 0
-    case $1 in *.socket | *.mount) [ ! -e "$2" ] || later="$later ${2##*/}" ;; esac
+    case $1 in *.socket | *.mount) ! is_active "${2##*/}" || later="$later ${2##*/}" ;; esac
     changed=yes reload=yes
     run cp "$1" "$2.new" && run mv -f "$2.new" "$2"
 }
@@ -46,11 +46,8 @@ remove_file() { # FILE
 }
 
 remove_files() { # of all versions
-    for from in "$share"/[0-9]*/systemd; do
-        [ -d "$from" ] || continue
-        for name in $(shipped "$from"); do
-            to=$(target "$name")
-            ! is_as_made "$name" "$to" || run rm -f "$to"
-        done
+    for name in $(for from in "$share"/[0-9]*/systemd; do shipped "$from"; done | sort -u); do
+        to=$(target "$name")
+        [ ! -e "$to" ] || ! is_as_made "$name" "$to" || run rm -f "$to"
     done
 }

@@ -60,13 +60,17 @@ settle_units() { # without them chatd works too
 
 start() {
     [ -z "$reload" ] || run systemctl --user daemon-reload || return
-    if ! systemctl --user --quiet is-active chatd.socket; then
+    if ! is_active chatd.socket; then
         changed=yes
         stop_daemons || return # one that `chat` has started
         run systemctl --user enable --now chatd.socket || return
     fi
     pid=$(systemctl --user show -p MainPID --value chatd.service)
     [ "$pid" = 0 ] || is_run_from "$share/$version" "$pid" || run systemctl --user restart chatd.service
+}
+
+is_active() { # UNIT
+    systemctl --user --quiet is-active "$1" 2>/dev/null
 }
 
 forget_units() {

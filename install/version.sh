@@ -105,9 +105,8 @@ make_environment() {
     pip=''
     case $reusing$missing in [0-9]* | *venv*) pip=--without-pip ;; esac
     run "$python" -I -m venv ${pip:+"$pip"} "$new" || return
-    [ "$mode" = user ] || get_journal_module
     [ -z "$reusing" ] || return 0 # the copy brings pip and all else
-    [ "$mode" = user ] || return 0
+    [ "$mode" = user ] || { get_journal_module; return; }
     case $missing in *venv*)
         unpack python3-pip-whl && set -- "$new"/debian/usr/share/python-wheels/pip-*.whl &&
             run "$new/bin/python3" -I "$1/pip" install --no-index "$1" || return ;;

@@ -20,7 +20,8 @@ TREE = [
 ]
 NOBODY = 65534
 UNITS = ["chatd-ui@.service", "chatd.service", "chatd.socket", "mnt-ai_tmpfs.mount"]
-WATCHED = ["/etc", "/opt", "/usr/local/bin", "/usr/lib/systemd", "/mnt"]
+WATCHED = ["/etc/systemd", "/usr/lib/systemd", "/usr/local/bin"]
+CHANGED_BY_IT = ["/etc", "/etc/passwd", "/etc/group", "/opt", "/mnt"]
 
 ONE_LINE = re.compile(r"install\.sh: [^\n]+\n")
 
@@ -43,7 +44,7 @@ def install(
 
 def system_files() -> dict[str, float]:
     """Return what is on this machine where chatd would be installed, and when it changed."""
-    found = {}
+    found = {path: os.lstat(path).st_mtime for path in CHANGED_BY_IT}
     for top in WATCHED:
         for directory, _, names in os.walk(top):
             for path in [directory, *(os.path.join(directory, name) for name in names)]:
@@ -116,7 +117,7 @@ def test_a_dry_run_needs_no_root_tells_all_and_changes_nothing(tree: Path) -> No
         assert f"\n{step}/9 " in said
     for unit in UNITS:
         assert f"/etc/systemd/system/{unit}.new /etc/systemd/system/{unit}\n" in said
-    inorder = [
+    in_order = [
         "-m venv /opt/chatd/",
         "bin/chat --version",
         "systemd-sysusers ",
@@ -127,7 +128,7 @@ def test_a_dry_run_needs_no_root_tells_all_and_changes_nothing(tree: Path) -> No
         "systemctl restart chatd.service",
         "chat -0 'What is tmpfs?'",
     ]
-    found = [said.find(f"{command}") for command in inorder]
+    found = [said.find(command) for command in in_order]
     assert min(found) >= 0
     assert found == sorted(found)
     assert "restart chatd.socket" not in said, "who connects meanwhile would be refused"
