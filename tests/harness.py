@@ -43,6 +43,7 @@ class Daemon:
     environment: Mapping[str, str] = field(default_factory=dict)
     wrapper: Sequence[str] = ()
     expected_trouble: str | None = None  # a pattern of log lines that the test provokes
+    passed: Sequence[int] = ()  # descriptors that it inherits
 
     def __post_init__(self) -> None:
         self.socket = self.home / "chatd.sock"
@@ -72,7 +73,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[writing],
+                pass_fds=[writing, *self.passed],
                 env={**os.environ, **self.environment},
                 cwd="/",
             )  # fmt: skip
@@ -86,6 +87,10 @@ class Daemon:
         if self.wrapper and self.wrapper[0] == "strace":
             return children_of(self._process.pid)[0]
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def client(self) -> Client:
         return Client(self.socket)
@@ -118,21 +123,24 @@ class Daemon:
             assert expected or not TROUBLE.search(line), f"trouble in the log:\n{log}"
 
     def _client_sockets(self) -> int:
-        """Count the sockets that it has open at its path: the listener and its clients."""
+        """Count the sockets that are open at its path: the listener and its clients."""
         with open(f"/proc/{self.pid}/net/unix", encoding="utf-8") as table:
-            rows = [line.split() for line in table]
-        unix = {row[6] for row in rows if len(row) > 7 and row[7].startswith(str(self.socket))}
-        links = (readlink(entry) for entry in Path(f"/proc/{self.pid}/fd").iterdir())
-        return sum(link[8:-1] in unix for link in links if link.startswith("socket:["))
+            return sum(str(self.socket) in line for line in table)
 
 
 class ModelServer:
     """One of tests/fakes as a process; it ends with the test, for its stdin closes."""
 
-    def __init__(self, module: str, *arguments: str, wrapper: Sequence[str] = ()):
-        self._wrapper = wrapper
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        wrapper: Sequence[str] = (),
+        python: str = sys.executable,
+    ):
+        self._python = [*wrapper, python]
         self._process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", f"tests.fakes.{module}", *arguments],
+            [*self._python, "-m", f"tests.fakes.{module}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -154,9 +162,7 @@ class ModelServer:
         query = "&".join(f"{name}={value}" for name, value in wanted.items())
         url = f"http://127.0.0.1:{self.port}/_counts?{query}"
         script = f"import urllib.request as r; print(r.urlopen({url!r}).read().decode())"
-        counts: dict[str, int | list[str]] = json.loads(
-            run([*self._wrapper, sys.executable, "-c", script]).out
-        )
+        counts: dict[str, int | list[str]] = json.loads(run([*self._python, "-c", script]).out)
         return counts
 
     def kill(self) -> None:

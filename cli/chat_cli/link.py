@@ -76,9 +76,12 @@ def _start(sockets: tuple[Path, ...], *, quiet: bool) -> Client:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(errors.NotRunning):
             return _first(sockets)
-        if not quiet:
-            output.note("starting chatd, once; it keeps conversations in RAM")
-        _spawn(home / "chatd.log")
+        if paths.is_held_by_systemd(runtime):
+            _start_unit(runtime)
+        else:
+            if not quiet:
+                output.note("starting chatd, once; it keeps conversations in RAM")
+            _spawn(home / "chatd.log")
     client = _first(sockets)
     if client.call(methods.STATUS, methods.Nothing()).store.may_swap and not quiet:
         output.note(
@@ -86,6 +89,24 @@ def _start(sockets: tuple[Path, ...], *, quiet: bool) -> Client:
             "`swapoff -a` or zram keep it off"
         )
     return client
+
+
+def _start_unit(runtime: Path) -> None:
+    """Have the user's systemd listen: a second chatd beside its own would have another store."""
+    import subprocess
+
+    started = subprocess.run(
+        ["systemctl", "--user", "start", "chatd.socket"],
+        env={**os.environ, "XDG_RUNTIME_DIR": os.fspath(runtime)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=START_TIMEOUT_S,
+    )
+    if started.returncode != 0:
+        raise errors.NotRunning(
+            "your chatd is a unit of systemd, which cannot start it; "
+            "`systemctl --user status chatd.socket chatd` tells more"
+        )
 
 
 def _spawn(log: Path) -> None:

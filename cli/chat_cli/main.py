@@ -10,7 +10,7 @@ from chat_cli import output
 from chat_cli.asking import ask
 from chat_cli.conversations import list_, show
 from chat_cli.knowing import models, status
-from chat_rpc import __version__, errors
+from chat_rpc import __version__, dumps, errors
 
 HELP = """Ask local models from the shell. Conversations stay in RAM.
 
@@ -46,6 +46,7 @@ for _name, _command in VERBS.items():
 
 
 def main() -> NoReturn:
+    dumps.forbid_cores()
     output.set_up()
     output.leave(run(sys.argv[1:]))
 

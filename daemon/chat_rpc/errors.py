@@ -3,7 +3,7 @@
 RpcError
 ├─ protocol faults     ParseError  InvalidRequest  NoSuchMethod  InvalidParams  InternalError
 ├─ 1xxx the caller     NotPermitted  TooManyConnections  MessageTooLarge  Overloaded  Draining
-│                      FeatureUnknown  KeyReused  TimedOut
+│                      FeatureUnknown  KeyReused  TimedOut  InvalidSettings
 ├─ 2xxx what it names  NoSuchTurn  NoSuchChat  Expired
 ├─ 3xxx the model side ServerUnreachable  ServerError  NotTheProtocol  CutOff  Stalled  NoSuchModel
 │                      ContextTooLong  DemoDeclined
@@ -116,6 +116,12 @@ class TimedOut(RpcError):
     """The call took longer than it may."""
 
     code, kind, exit, retryable = 1010, "timed out", 124, True
+
+
+class InvalidSettings(RpcError):
+    """chatd.toml cannot be used; what was read before stays in force."""
+
+    code, kind, exit = 1011, "invalid settings", 65
 
 
 class NoSuchTurn(RpcError):

@@ -49,6 +49,9 @@ from chat_rpc.shapes import (
     Pong as Pong,
 )
 from chat_rpc.shapes import (
+    Reloaded as Reloaded,
+)
+from chat_rpc.shapes import (
     State as State,
 )
 from chat_rpc.shapes import (
@@ -356,6 +359,7 @@ MODELS = Method("model.list", Nothing, ModelList, "List the models that this use
 PROBE = Method("model.probe", Nothing, ProbeResult, "Look for model servers now and tell of each.")
 
 STATS = Method("admin.stats", Nothing, Stats, "Count what all users hold.")
+RELOAD = Method("admin.reload", Nothing, Reloaded, "Read chatd.toml again, as at SIGHUP.")
 DRAIN = Method("admin.drain", Nothing, Pong, "Stop as at SIGTERM: finish or hand on what runs.")
 DISCOVER = Method("rpc.discover", Nothing, Discovered, "Describe this interface as OpenRPC.")
 
@@ -363,8 +367,8 @@ METHODS: dict[str, Method[Struct, Struct]] = {
     method.name: method  # type: ignore[misc]  # one table of many parameter types
     for method in (
         HELLO, PING, STATUS, LIMITS, START, ATTACH, CANCEL, GET, CHATS, CHAT, SEARCH, RENAME,
-        DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, WIPE, WATCH, MODELS, PROBE, STATS, DRAIN,
-        DISCOVER,
+        DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, WIPE, WATCH, MODELS, PROBE, STATS, RELOAD,
+        DRAIN, DISCOVER,
     )
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ SYSTEM_SOCKET = Path("/run/chatd/chatd.sock")
 SYSTEM_UNIT = Path("/etc/systemd/system/sockets.target.wants/chatd.socket")
 SYSTEM_STORE = Path("/mnt/ai_tmpfs")
 SYSTEM_CONFIG = Path("/etc/chatd/chatd.toml")
+LOGIND = Path("/run/user")
 
 
 class Owner(Enum):
@@ -61,7 +62,7 @@ def find() -> Place:
 def runtimes() -> list[Path]:
     """Return the runtime directories that a user's own chatd may be in, best first."""
     uid = os.getuid()
-    logind = Path(f"/run/user/{uid}")
+    logind = LOGIND / str(uid)
     fallback = Path(f"/dev/shm/chatd-{uid}")
     return [logind, fallback] if is_private(logind) else [fallback]
 
@@ -74,6 +75,13 @@ def make_runtime() -> Path | None:
         if is_private(runtime) and mount_of(runtime).filesystem == "tmpfs":
             return runtime
     return None
+
+
+def is_held_by_systemd(runtime: Path) -> bool:
+    """Say whether the user's systemd is to hold the socket in `runtime`."""
+    wanted = Path.home() / ".config/systemd/user/sockets.target.wants/chatd.socket"
+    manager = runtime / "systemd/private"
+    return runtime.parent == LOGIND and os.path.lexists(wanted) and manager.exists()
 
 
 def mount_of(path: Path) -> Mount:

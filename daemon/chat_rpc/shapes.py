@@ -199,6 +199,13 @@ class Stats(Struct, kw_only=True):
     users: list[UserStats]
 
 
+class Reloaded(Struct, kw_only=True):
+    """Sections of chatd.toml; both lists are empty when nothing in it is new."""
+
+    changed: list[str]
+    waiting: list[str]
+
+
 class Discovered(Struct):
     """An OpenRPC document; see https://open-rpc.org."""
 

@@ -1,5 +1,6 @@
-"""chatd.toml: every setting of the daemon, its default and what it means; read once, at start."""
+"""chatd.toml: every setting of the daemon, its default and what it means."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Literal, Self
@@ -14,7 +15,7 @@ class ConfigError(Exception):
 
 
 class Section(BaseModel):
-    """A table of chatd.toml: an unknown key is an error, and nothing changes after the start."""
+    """A table of chatd.toml: an unknown key is an error, and nothing changes in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,7 +26,18 @@ class Server(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="how chatd calls it")
     url: HttpUrl = Field(description="its OpenAI base URL, such as http://10.0.0.5:8000/v1")
     api_key_file: Path | None = Field(default=None, description="a file with nothing but the key")
+    credential: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        description="the same, as a credential that systemd passes: its name",
+    )
     slots: int = Field(default=4, ge=1, le=1024, description="requests that it is given at once")
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key_file is not None and self.credential is not None:
+            raise ValueError("a key comes from api_key_file or from credential, not from both")
+        return self
 
 
 class Finding(Section):
@@ -125,9 +137,9 @@ class Config(Section):
         return self
 
 
-def load(path: Path | None) -> Config:
+def load(path: Path | None, *, may_be_missing: bool = False) -> Config:
     """Read `path`, or give the defaults for None; raises ConfigError."""
-    if path is None:
+    if path is None or (may_be_missing and not os.path.lexists(path)):
         return Config()
     try:
         text = path.read_text(encoding="utf-8")

@@ -72,6 +72,7 @@ class Dispatcher:
     def _request(self, line: bytes, caller: Caller, reply: Reply) -> None:
         """Handle one request; `reply` gets its answer, or None for a notification, once."""
         id_: wire.Id = None
+        method = ""
         try:
             try:
                 if not line.isascii():
@@ -83,13 +84,15 @@ class Dispatcher:
                 reply = _hushed(reply)
             else:
                 id_ = request.id
+            method = request.method
             answer = self._call(request, caller)
         except Exception as exc:  # noqa: BLE001  # see boundary
-            reply(wire.failure(id_, stopped(exc, log, "a request").fault()))
+            error = stopped(exc, log, "a request", method=method, uid=caller.uid)
+            reply(wire.failure(id_, error.fault()))
             return
         if isinstance(answer, CoroutineType):
             caller.begin_request()
-            self._tasks.create_task(_wait(id_, answer, caller, reply))
+            self._tasks.create_task(_wait(id_, method, answer, caller, reply))
         else:
             _answer(id_, answer, reply)  # type: ignore[arg-type]  # every Coroutine here is of that type
 
@@ -125,9 +128,9 @@ class Batch:
             self._caller.send(b"[%b]\n" % b",".join(self._answers))
 
 
-async def _wait(id_: wire.Id, answer: Waiting, caller: Caller, reply: Reply) -> None:
+async def _wait(id_: wire.Id, method: str, answer: Waiting, caller: Caller, reply: Reply) -> None:
     try:
-        with boundary(log, "a request"):
+        with boundary(log, "a request", method=method, uid=caller.uid):
             result = await answer
     except errors.RpcError as exc:
         reply(wire.failure(id_, exc.fault()))

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 UNFINISHED_TURNS = 4096  # of one user: each is a task, and costs 5 KB of the heap
 MAX_ATTEMPTS = 10  # of one turn, by daemons that died meanwhile
 END_S = 1.0  # that an end may take to be kept, where there is room
+NO_ROOM = "turn %s of uid %d: there is no room for its end yet"
 ROOM_S = 1.0  # between two looks whether the store has room for the end of a turn
 
 
@@ -76,6 +77,11 @@ class Inference:
         asyncio.get_running_loop().call_soon(self._cancel, turn.id)
         return True
 
+    @property
+    def unfinished(self) -> int:
+        """How many turns run or wait, of all users."""
+        return len(self._running)
+
     async def stop(self) -> None:
         """Let running turns go on for a little; what is not done then, the next daemon asks."""
         self._stopping = True
@@ -110,7 +116,7 @@ class Inference:
     async def _ask(self, work: "Attempt") -> Ending | None:
         """Return how the turn ended; None: it is left to the next daemon."""
         try:
-            with boundary(log, f"turn {work.turn.id}"):
+            with boundary(log, f"turn {work.turn.id}", **work.names):
                 return await self._attempt(work)
         except errors.RpcError as exc:
             return work.ending("failed", Failure(exc.code, exc.kind, exc.message))
@@ -165,6 +171,11 @@ class Attempt:
         self._finish: Finish | None = None
         self._is_blank = True
         self._held: list[str] = []  # the demo's reply, until it is checked
+
+    @property
+    def names(self) -> dict[str, object]:
+        """What the journal's lines about it can be found by."""
+        return {"turn": self.turn.id, "uid": self.session.uid}
 
     def tell_place(self, place: int) -> None:
         with suppress(errors.StoreFull):  # another turn's leaving tells it, and must not fail by it
@@ -271,15 +282,15 @@ async def _end(work: Attempt, ending: Ending) -> None:
     """
     turn, uid = work.turn, work.session.uid
     try:
-        with boundary(log, f"the end of turn {turn.id}"):
+        with boundary(log, f"the end of turn {turn.id}", **work.names):
             if not work.end(ending):
-                log.warning("turn %s of uid %d: there is no room for its end yet", turn.id, uid)
+                log.warning(NO_ROOM, turn.id, uid, extra=work.names)
                 while not work.end(ending):  # noqa: ASYNC110  # nobody tells when there is room
                     await asyncio.sleep(ROOM_S)
     except errors.RpcError as exc:
-        log.error("turn %s of uid %d has no end: %s", turn.id, uid, exc.kind)
+        log.error("turn %s of uid %d has no end: %s", turn.id, uid, exc.kind, extra=work.names)
     else:
-        log.info("turn %s of uid %d: %s", turn.id, uid, ending.state)
+        log.info("turn %s of uid %d: %s", turn.id, uid, ending.state, extra=work.names)
 
 
 def _differ(asked: str | None, served: str | None) -> bool:

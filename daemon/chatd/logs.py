@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import TextIO
 
 from chat_rpc import paths
+from chatd import journald
 from chatd.config import Logging
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+JOURNAL_FORMAT = "%(name)s: %(message)s"  # the journal knows when, and how bad it is
 STDERR = 2
 SILENCED = ("openai", "httpx2", "httpcore2", "asyncio")
 
@@ -33,6 +35,14 @@ class TextFreeFormatter(logging.Formatter):
     def formatException(self, ei: ExcInfo) -> str:
         lines = ["Traceback, its messages left out:\n", *_places(ei[1])]
         return "".join(lines).rstrip()
+
+
+class PriorityFormatter(TextFreeFormatter):
+    """Begins each line with its priority, as systemd's journal reads it from stderr."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = journald.priority_of(record.levelno)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
 class Console(logging.StreamHandler[TextIO]):
@@ -91,9 +101,7 @@ def configure(settings: Logging) -> None:
     Calling it again replaces what an earlier call did, so that no line is ever printed twice.
     """
     os.environ.pop("OPENAI_LOG", None)  # it would print whole requests
-    handlers: dict[str, dict[str, object]] = {
-        "console": {"()": Console, "formatter": "plain", "file_bytes": settings.file_bytes}
-    }
+    handlers: dict[str, dict[str, object]] = {"console": _console(settings)}
     if settings.file is not None:
         handlers["file"] = {
             "()": OwnFileHandler,
@@ -106,15 +114,36 @@ def configure(settings: Logging) -> None:
     loggers: dict[str, dict[str, object]] = {
         name: {"level": "WARNING", "propagate": True} for name in SILENCED
     }
-    loggers["chatd"] = {"level": settings.level}
-    loggers |= {name: {"level": level} for name, level in settings.levels.items()}
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"plain": {"()": TextFreeFormatter, "format": FORMAT}},
+            "formatters": {
+                "plain": {"()": TextFreeFormatter, "format": FORMAT},
+                "journal": {"()": TextFreeFormatter, "format": JOURNAL_FORMAT},
+                "priority": {"()": PriorityFormatter, "format": JOURNAL_FORMAT},
+            },
             "handlers": handlers,
             "root": {"level": "WARNING", "handlers": list(handlers)},
             "loggers": loggers,
         }
     )
+    set_levels(settings)
+
+
+def set_levels(settings: Logging) -> None:
+    """Set the levels of chatd's loggers, and nothing else."""
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("chatd.")]:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.getLogger("chatd").setLevel(settings.level)
+    for name, level in settings.levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _console(settings: Logging) -> dict[str, object]:
+    """Return how to log to stderr, or to the journal that it goes to."""
+    if not journald.has_stderr():
+        return {"()": Console, "formatter": "plain", "file_bytes": settings.file_bytes}
+    if journald.library() is not None:
+        return {"()": journald.Journal, "formatter": "journal"}
+    return {"()": "logging.StreamHandler", "formatter": "priority"}

@@ -1,5 +1,6 @@
 """Where this daemon keeps its socket and store; made here, with the rights that they need."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,21 +10,17 @@ from chatd.store.tmpfs import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The three paths of a daemon."""
+    """The paths of a daemon."""
 
     socket: Path
     store: Path
-    config: Path | None
+    runtime: Path  # for the engine's socket
 
 
 def system() -> Place:
-    """Return the system daemon's place: systemd has made it."""
-    config = paths.SYSTEM_CONFIG
-    return Place(
-        paths.SYSTEM_SOCKET,
-        paths.SYSTEM_STORE,
-        config if config.exists() else None,
-    )
+    """Return the system daemon's place: systemd has made it, and says which runtime directory."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY") or paths.SYSTEM_SOCKET.parent
+    return Place(paths.SYSTEM_SOCKET, paths.SYSTEM_STORE, Path(runtime))
 
 
 def user() -> Place:
@@ -37,5 +34,4 @@ def user() -> Place:
         directory.mkdir(mode=0o700, exist_ok=True)
         if not paths.is_private(directory):
             raise StoreError(f"{directory} is not your own directory, closed to others")
-    config = paths.user_config()
-    return Place(paths.socket_in(runtime), place, config if config.exists() else None)
+    return Place(paths.socket_in(runtime), place, place.parent)

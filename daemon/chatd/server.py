@@ -27,6 +27,7 @@ PEER = struct.Struct("3i")
 SO_PEERGROUPS = 59
 MAX_GROUPS = 256
 ADMINS = "chatd-admin"
+OVERFLOW_UID = 65534  # unless the administrator has changed it
 FIRST_CALL_S = 0.5
 LAST_STEPS = 16  # of the loop, that an answer may need when its turn has ended
 PAUSE_S, SAY_AGAIN_S = 0.25, 60.0  # when there is no descriptor for another connection
@@ -134,7 +135,7 @@ class Connection(asyncio.Protocol):
             return False
         if self._transport.get_write_buffer_size() > self._limits.unread_bytes:
             self.send(wire.notification(b"stream.lagged", wire.encode(methods.Lagged())))
-            log.info("a reader of uid %d was too slow", self.uid)
+            log.info("a reader of uid %d was too slow", self.uid, extra={"uid": self.uid})
             return False
         self.send(line)
         return True
@@ -232,7 +233,7 @@ class Server:
         self._pause: asyncio.TimerHandle | None = None
         self._said_s = -SAY_AGAIN_S
         self._admins = _group_id(ADMINS)
-        self._overflow_uid = int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+        self._overflow_uid = _overflow_uid()
 
     def start(self) -> None:
         self._listener.settimeout(0)
@@ -359,6 +360,13 @@ def _group_id(name: str) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         return None
+
+
+def _overflow_uid() -> int:
+    try:
+        return int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
+    except OSError:  # hidden by systemd's ProcSubset=
+        return OVERFLOW_UID
 
 
 def listen(path: Path) -> socket.socket:

@@ -99,6 +99,48 @@ def test_a_running_one_in_the_other_place_is_used(in_private: InPrivate, tmp_pat
     assert len(pids) == 1
 
 
+# logind's directory, a user manager's socket in it, the unit enabled, and a scripted systemctl
+MANAGED = """
+R=/run/user/$(id -u); mkdir -p /run/user "$HOME/.config/systemd/user/sockets.target.wants"
+mkdir -m 700 $R && mkdir $R/systemd && : > $R/systemd/private
+ln -s ../chatd.socket "$HOME/.config/systemd/user/sockets.target.wants/"
+export PATH=$OUT:$PATH
+"""
+
+
+def script_systemctl(directory: Path, script: str) -> None:
+    path = directory / "systemctl"
+    path.write_text(f"#!/bin/sh\n{script}")
+    path.chmod(0o755)
+
+
+def test_where_systemd_holds_the_users_socket_it_is_asked_to_listen(
+    in_private: InPrivate, tmp_path: Path
+) -> None:
+    script_systemctl(
+        tmp_path,
+        f"""
+        echo "$* $XDG_RUNTIME_DIR" > {tmp_path}/asked
+        mkfifo {tmp_path}/ready
+        {CHAT}d --ready-fd 8 8> {tmp_path}/ready < /dev/null > /dev/null 2>&1 &
+        read -r line < {tmp_path}/ready
+        """,
+    )
+    ran = in_private(f"{MANAGED}\n$CHAT status --json > $OUT/s.json")
+    assert (ran.status, ran.err) == (0, "")
+    runtime = f"/run/user/{os.getuid()}"
+    assert (tmp_path / "asked").read_text() == f"--user start chatd.socket {runtime}\n"
+
+
+def test_where_systemd_cannot_start_it_chat_starts_none_beside_it(
+    in_private: InPrivate, tmp_path: Path
+) -> None:
+    script_systemctl(tmp_path, "exit 1")
+    ran = in_private(f"{MANAGED}\n$CHAT -0 hi; echo $?; test -e $R/chatd/tmpfs; echo $?")
+    assert ran.out == b"79\n1\n"
+    assert "systemctl --user status chatd.socket" in ran.err
+
+
 def test_a_directory_that_is_open_to_others_is_refused(in_private: InPrivate) -> None:
     ran = in_private(f"mkdir -m 755 /dev/shm/chatd-{os.getuid()}; $CHAT -0 hi")
     assert ran.status == 77

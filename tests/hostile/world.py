@@ -188,6 +188,7 @@ async def world_in(root: Path, echo: Echo) -> AsyncIterator[World]:
                 began_s=time.monotonic(),
                 connections=lambda: 1,
                 stop=lambda: None,
+                reload=lambda: methods.Reloaded(changed=[], waiting=[]),
             )
             handlers = {name: _counted(handler) for name, handler in HANDLERS.items()}
             yield World(root, store, sessions, inference, Dispatcher(handlers, context, tasks))

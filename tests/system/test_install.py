@@ -21,6 +21,7 @@ from chat_rpc.client import Client
 pytestmark = pytest.mark.timeout(900)  # a slow index may take its time
 
 SOURCES = ["install.sh", "pyproject.toml", "README.md", "LICENSE", "requirements", "cli", "ui"]
+SOURCES += ["install", "systemd"]
 DAEMON = ["daemon/chatd", "daemon/chat_rpc"]
 # no rustup, no pyenv shim: pip asks rustc for its version, and rustup then writes into HOME
 PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{Path(sys.base_prefix) / 'bin'}"

@@ -12,15 +12,17 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
+from chat_rpc import dumps
+
 OOM_SCORE = "800"  # of 1000: when memory is short this process goes before the daemon
-PR_SET_DUMPABLE = 4
 
 
 def main() -> NoReturn:
     model, socket, slots, context = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write(OOM_SCORE)
-    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    dumps.forbid_cores()
+    dumps.forbid_tracing()  # not before: the score is a file in /proc
     os.umask(0o077)
 
     gomp = os.path.join(sys.prefix, "lib", "libgomp.so.1")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chat_rpc import errors
 from chat_rpc.methods import Model, Probe
-from chatd.backends import demo, owners
+from chatd.backends import demo, keys, owners
 from chatd.backends.engine import Engine
 from chatd.boundary import boundary
 from chatd.config import Config, Server
@@ -59,8 +59,15 @@ class Pool:
     def __init__(self, config: Config, runtime: Path):
         self._config = config
         self._known: dict[tuple[int, str], Known] = {}
+        self._retired: set[ModelServer] = set()  # of former settings: turns may still use them
         self.engine = Engine(demo.FILE, demo.CONTEXT, runtime / "engine.sock", config.engine)
         self._demo: ModelServer | None = None
+
+    def configure(self, config: Config) -> None:
+        """Use other servers and keys from now on; turns that run keep theirs."""
+        self._config = config
+        self._retired |= {known.server for known in self._known.values() if known.server}
+        self._known.clear()
 
     async def choose(self, uid: int, asked: str | None) -> Choice:
         """Return who answers `uid`; raises NoSuchModel or ServerUnreachable."""
@@ -114,7 +121,7 @@ class Pool:
 
     async def close(self) -> None:
         servers = {known.server for known in self._known.values()} | {self._demo}
-        for server in servers - {None}:
+        for server in servers | self._retired:
             if server is not None:
                 await server.close()
         await self.engine.close()
@@ -156,9 +163,9 @@ class Pool:
             url = str(settings.url).rstrip("/")
             known = self._known[key] = Known(None, settings.name, url)
             try:
-                api_key = _read_key(settings.api_key_file)
-            except OSError as exc:
-                known.note = f"its API key cannot be read: {exc.strerror}"
+                api_key = keys.read(settings)
+            except keys.KeyFault as exc:
+                known.note = str(exc)
                 return known
             known.server = _server_class()(
                 settings.name,
@@ -245,10 +252,6 @@ def _choice(known: Known, model: str) -> Choice:
 def _distrust(uids: set[int]) -> str:
     who = ", ".join(str(uid) for uid in sorted(uids)) or "nobody"
     return f"its listener belongs to uid {who}, not to you or the system: not used"
-
-
-def _read_key(file: Path | None) -> str:
-    return file.read_text("utf-8").strip() if file is not None else "none"
 
 
 def _server_class() -> "type[ModelServer]":

@@ -134,6 +134,7 @@ class Recovery:
             "session of uid %d: a damaged line in the journal; turns: %s",
             self._session.uid,
             ", ".join(sorted(turns)) or "none known",
+            extra={"uid": self._session.uid},
         )
 
     def _quarantine(self, id_: str) -> None:

@@ -285,7 +285,11 @@ class Session:
             self.files.write_text("prompts", turn.id, joined(texts.prompt, texts.data))
             texts.reply.keep(turn.id)
         except errors.RpcError:
-            log.warning("turn %s: no room for its text files; the journal has it", turn.id)
+            log.warning(
+                "turn %s: no room for its text files; the journal has it",
+                turn.id,
+                extra={"uid": self.uid, "turn": turn.id},
+            )
         forget_texts(turn)
 
     def tell_chat(

@@ -31,7 +31,13 @@ class Sessions:
             began_s = time.monotonic()
             Recovery(session).run()
             took_ms = (time.monotonic() - began_s) * 1000
-            log.info("session of uid %d: %d turns in %.0f ms", uid, len(session.turns), took_ms)
+            log.info(
+                "session of uid %d: %d turns in %.0f ms",
+                uid,
+                len(session.turns),
+                took_ms,
+                extra={"uid": uid},
+            )
 
     def of(self, uid: int) -> Session:
         if uid not in self._sessions:
@@ -54,10 +60,15 @@ class Sessions:
             await asyncio.sleep(every_s)
             for session in list(self):
                 try:
-                    with boundary(log, f"housekeeping of uid {session.uid}"):
+                    with boundary(log, f"housekeeping of uid {session.uid}", uid=session.uid):
                         await _work(session)
                 except errors.RpcError as exc:
-                    log.warning("housekeeping of uid %d: %s", session.uid, exc.kind)
+                    log.warning(
+                        "housekeeping of uid %d: %s",
+                        session.uid,
+                        exc.kind,
+                        extra={"uid": session.uid},
+                    )
             self.store.keep_reserve()
 
     def __iter__(self) -> Iterator[Session]:

@@ -37,6 +37,7 @@ HANDLERS: Mapping[str, Handler] = {
     "model.list": model.list_,
     "model.probe": model.probe,
     "admin.stats": admin.stats,
+    "admin.reload": admin.reload,
     "admin.drain": admin.drain,
     "rpc.discover": rpc.discover,
 }

@@ -28,6 +28,11 @@ def stats(context: Context, peer: Peer, params: methods.Nothing) -> methods.Stat
     )
 
 
+def reload(context: Context, peer: Peer, params: methods.Nothing) -> methods.Reloaded:
+    _demand_admin(peer)
+    return context.reload()
+
+
 def drain(context: Context, peer: Peer, params: methods.Nothing) -> methods.Pong:
     _demand_admin(peer)
     context.stop()

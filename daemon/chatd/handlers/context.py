@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from chat_rpc.methods import Limits
+from chat_rpc.methods import Limits, Reloaded
 from chatd.backends.pool import Pool
 from chatd.chats.sessions import Sessions
 from chatd.chats.turns import Reader
@@ -45,3 +45,4 @@ class Context:
     began_s: float  # of the monotonic clock
     connections: Callable[[], int]
     stop: Callable[[], None]
+    reload: Callable[[], Reloaded]

@@ -27,7 +27,7 @@ class StoreError(Exception):
 class Store:
     """The directory that holds all sessions; one daemon at a time has it open."""
 
-    def __init__(self, root: Path, *, segment_bytes: int = 16 * 2**20):
+    def __init__(self, root: Path, *, segment_bytes: int = 16 * 2**20, must_be_mount: bool = False):
         self.root = root
         if not root.is_dir():
             raise StoreError(f"{root} is not there: make the directory, on a tmpfs")
@@ -37,6 +37,11 @@ class Store:
             raise StoreError(
                 f"{root} is on {self.mount.filesystem}, and chatd keeps conversations in RAM only: "
                 "give it a tmpfs"
+            )
+        if must_be_mount and not self.is_mount:
+            raise StoreError(
+                f"{root} is no mount of its own, as the system's chatd needs it: "
+                "`systemctl start mnt-ai_tmpfs.mount` makes it one"
             )
         with ExitStack() as opened:
             self._directory = os.open(root, os.O_DIRECTORY | os.O_CLOEXEC)

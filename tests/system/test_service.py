@@ -1,0 +1,238 @@
+"""chatd.service, chatd.socket and the mount, as shipped, under a real systemd."""
+
+import re
+import secrets
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.box.machine import CONFIG, STORE, Machine
+from tests.fakes.scripts import hash_reply
+from tests.harness import wait_for
+
+from chat_rpc import errors, methods
+
+pytestmark = pytest.mark.timeout(180)  # the first one installs
+
+CLIENTS = 50
+UNITS = ("chatd.socket", "chatd.service")
+MOUNT = "mnt-ai_tmpfs.mount"
+
+
+def kill(machine: Machine, signal: str) -> None:
+    machine.systemctl("kill", "--kill-who=main", "--signal", signal, "chatd.service")
+
+
+def restarts(machine: Machine) -> int:
+    return int(machine.show("NRestarts"))
+
+
+def chatd_lines(machine: Machine, level: int) -> list[str]:
+    """Return what chatd itself, and not systemd, has logged at this level."""
+    said = machine.journal("-u", "chatd.service", "-p", f"{level}..{level}", "-o", "cat")
+    return [line for line in said.splitlines() if line]
+
+
+def test_start_waits_until_chatd_is_ready(machine: Machine) -> None:
+    machine.systemctl("stop", *UNITS)
+    machine.systemctl("start", "--no-block", "chatd.service")
+    wait_for(lambda: machine.pid > 0, "chatd's process")
+    kill(machine, "STOP")
+    assert machine.show("ActiveState") == "activating", "it was stopped too late to see"
+    with subprocess.Popen(machine.box.command("systemctl", "start", "chatd.service")) as start:
+        with pytest.raises(subprocess.TimeoutExpired):
+            start.wait(0.5)
+        kill(machine, "CONT")
+        assert start.wait(30) == 0
+    assert machine.show("ActiveState") == "active"
+
+
+def test_a_stop_is_clean_and_takes_the_socket_away(machine: Machine) -> None:
+    machine.systemctl("stop", *UNITS)
+    assert (machine.show("Result"), machine.show("ExecMainStatus")) == ("success", "0")
+    with pytest.raises(errors.NotRunning):
+        machine.client()
+    ran = machine.chat("list")
+    assert (ran.status, ran.out) == (79, b"")
+    assert "systemctl start chatd.socket" in ran.err
+
+
+def test_a_restart_loses_no_turn(machine: Machine) -> None:
+    with machine.client() as client:
+        epoch = client.call(methods.HELLO, methods.Nothing()).epoch
+    turn, before = machine.ask(machine.prompt()), machine.pid
+    machine.restart()
+    assert machine.pid != before
+    with machine.client() as client:
+        assert client.call(methods.GET, methods.TurnNamed(turn=turn.turn)) == turn
+        assert client.call(methods.HELLO, methods.Nothing()).epoch == epoch
+
+
+def test_a_reload_changes_the_level_and_nothing_else(machine: Machine) -> None:
+    before = machine.pid
+    assert machine.answers()
+    assert not chatd_lines(machine, 7)
+    machine.box.path(CONFIG).write_text(machine.config + '[logging]\nlevel = "DEBUG"\n')
+    with machine.client() as client:
+        machine.systemctl("reload", "chatd.service")
+        client.call(methods.PING, methods.Nothing())
+    assert machine.answers()
+    assert chatd_lines(machine, 7)
+    assert machine.pid == before
+
+
+def test_clients_that_came_before_chatd_are_all_answered(machine: Machine) -> None:
+    machine.systemctl("stop", "chatd.service")
+    clients = [machine.client() for _ in range(CLIENTS)]
+    assert machine.show("ActiveState") != "active"
+    calls = [client.send(methods.STATUS, methods.Nothing()) for client in clients]
+    answers = [
+        client.receive(methods.STATUS, call).pid
+        for client, call in zip(clients, calls, strict=True)
+    ]
+    assert answers == [machine.pid] * CLIENTS
+    for client in clients:
+        client.close()
+
+
+def test_the_watchdog_ends_a_loop_that_hangs(machine: Machine) -> None:
+    with machine.changed("chatd.service", "[Service]\nWatchdogSec=1\n"):
+        machine.restart()
+        wedged, count = machine.pid, restarts(machine)
+        kill(machine, "STOP")
+        wait_for(lambda: restarts(machine) > count, "a restart by the watchdog")
+        assert machine.answers()
+        assert machine.pid != wedged
+        assert "Watchdog timeout" in machine.journal()
+
+
+def test_the_watchdog_leaves_a_healthy_chatd_alone(machine: Machine) -> None:
+    with machine.changed("chatd.service", "[Service]\nWatchdogSec=1\n"):
+        machine.restart()
+        before = machine.pid
+        assert machine.ask(machine.prompt(), "slow").text.split() == [str(n) for n in range(20)]
+        time.sleep(2)  # the claim is that nothing happens in this time
+        assert machine.pid == before
+
+
+def test_a_running_turn_goes_on_after_kill_9(machine: Machine) -> None:
+    before = machine.pid
+    params = methods.TurnStart(prompt=machine.prompt(), key=secrets.token_hex(8), model="slow")
+    text, killed = "", False
+    for event in machine.follow(params):
+        if isinstance(event, methods.Event) and event.kind == "attempt":
+            text = ""
+        elif isinstance(event, methods.Delta):
+            text += event.text
+            if not killed:
+                kill(machine, "KILL")
+                killed = True
+    assert isinstance(event, methods.End)
+    assert event.ending.state == "done"
+    assert text.split() == [str(n) for n in range(20)]
+    assert machine.pid != before
+
+
+def test_chat_explains_a_chatd_that_cannot_start(machine: Machine) -> None:
+    machine.box.path(CONFIG).write_text("[limits]\ntoken_s = 'soon'\n")
+    ran = machine.box.run("systemctl", "restart", "chatd.service")
+    assert ran.status != 0
+    assert re.search(r"chatd\.toml:2: limits\.token_s: ", machine.journal())
+    ran = machine.chat("-0", machine.prompt())
+    assert (ran.status, ran.out) == (79, b"")
+    assert "systemctl" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_without_its_mount_chatd_does_not_start_and_the_journal_says_so(
+    machine: Machine,
+) -> None:
+    machine.systemctl("stop", *UNITS, MOUNT)
+    with machine.changed(MOUNT, "[Mount]\nOptions=nonsense=1\n"):
+        ran = machine.box.run("systemctl", "start", "chatd.service")
+        assert ran.status != 0
+        assert machine.show("ActiveState") == "inactive"
+        assert "Dependency failed for chatd.service" in machine.journal()
+        assert "bad option" in machine.journal("-u", MOUNT)
+
+
+def test_a_directory_in_the_mounts_place_is_refused(machine: Machine) -> None:
+    machine.systemctl("stop", *UNITS, MOUNT)
+    ran = machine.box.run(
+        *("setpriv", "--reuid", "chatd", "--regid", "chatd", "--clear-groups"),
+        *("/opt/chatd/current/bin/chatd", "--system", "--socket", "/tmp/chatd.sock"),
+    )
+    assert ran.status == 73
+    assert ran.err.startswith(f"chatd: {STORE} ")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_full_mount_is_told_as_such(machine: Machine) -> None:
+    box = machine.box
+    box.do("mount", "-o", "remount,size=64M", STORE)  # 2 GiB would only take longer to fill
+    full = box.run("dd", "if=/dev/zero", f"of={STORE}/ballast", "bs=1M")
+    assert "No space left on device" in full.err
+    try:
+        with pytest.raises(errors.StoreFull):
+            for _ in range(10):  # it has kept a few MiB for such a day
+                machine.ask(machine.prompt() + " " * 2**20)
+        ran = machine.chat("-0", "-m", "hash", machine.prompt())
+        assert (ran.status, ran.out) == (73, b"")
+        assert len(ran.err.splitlines()) == 1
+        assert machine.show("ActiveState") == "active"
+    finally:
+        box.do("rm", f"{STORE}/ballast")
+        box.do("mount", "-o", "remount,size=2G", STORE)
+    assert machine.answers()
+
+
+def test_nothing_in_the_mount_can_be_run(machine: Machine) -> None:
+    program = f"{STORE}/true"
+    machine.box.do("cp", "/bin/true", program)
+    ran = machine.box.run(program)
+    machine.box.do("rm", program)
+    assert ran.status == 126
+    options = machine.box.do("findmnt", "--noheadings", "--output", "OPTIONS", STORE)
+    assert {"noexec", "nosuid", "nodev"} <= set(options.strip().split(","))
+
+
+def test_the_store_is_closed_to_all_but_chatd(machine: Machine) -> None:
+    assert machine.box.do("stat", "-c", "%U %a", STORE) == "chatd 711\n"
+    assert machine.answers()
+    found = machine.box.do("find", STORE, "-mindepth", "1", "-printf", "%u %m %p\n").splitlines()
+    assert found
+    for line in found:
+        owner, mode, _ = line.split(" ", 2)
+        assert owner == "chatd", line
+        assert int(mode, 8) & 0o077 == 0, line
+
+
+def test_two_starts_do_not_share_the_store(machine: Machine) -> None:
+    ran = machine.box.run(
+        *("setpriv", "--reuid", "chatd", "--regid", "chatd", "--clear-groups"),
+        *("/opt/chatd/current/bin/chatd", "--system", "--socket", "/tmp/chatd.sock"),
+    )
+    assert ran.status == 73
+    assert machine.answers()
+
+
+def test_the_demo_answers_with_no_server_at_all(machine: Machine) -> None:
+    machine.configure("[finding]\nenabled = false\n")
+    ran = machine.chat("-0", "What is tmpfs?")
+    assert ran.status == 0, ran.err
+    assert "tmpfs" in ran.out.decode()
+    assert "demo" in ran.err
+
+
+def test_the_reply_is_the_models(machine: Machine) -> None:
+    prompt = machine.prompt()
+    ran = machine.chat("-0", "-m", "hash", prompt)
+    assert (ran.status, ran.out.decode().strip()) == (0, hash_reply(prompt))
+
+
+def test_what_runs_is_what_was_installed(machine: Machine) -> None:
+    executable = machine.box.path(f"/proc/{machine.pid}/cmdline").read_bytes().split(b"\0")
+    current = machine.box.do("readlink", "-f", "/opt/chatd/current").strip()
+    assert executable[0].decode().startswith(current), executable
+    assert Path(current).parent == Path("/opt/chatd")
