@@ -81,7 +81,9 @@ parse() {
     done
     case $mode$prefix in system?*) refuse "--system and --prefix do not go together" ;; esac
     case $mode:$destdir in user:?*) refuse "DESTDIR needs --system" ;; esac
-    case $action$upgrade in uninstallyes) refuse "--upgrade and --uninstall do not go together" ;; esac
+    case $action$upgrade in
+        uninstallyes) refuse "--upgrade and --uninstall do not go together" ;;
+    esac
     case $action$destdir in uninstall?*) refuse "--uninstall takes no DESTDIR" ;; esac
     case $mode$action$purge in systemuninstallyes | *install) ;;
         *) refuse "--purge needs --system --uninstall" ;;

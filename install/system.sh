@@ -3,7 +3,7 @@
 # shellcheck shell=sh
 
 etc=$destdir/etc units=/etc/systemd/system
-conf=/etc                             # where sysusers.d and tmpfiles.d are
+conf=/etc # where sysusers.d and tmpfiles.d are
 mount=/mnt/ai_tmpfs
 noswap=$units/mnt-ai_tmpfs.mount.d/50-noswap.conf
 settings=$etc/chatd/chatd.toml
@@ -150,8 +150,8 @@ answer() {
     say "$doing:  chat -0 \"What is tmpfs?\""
     [ -z "$dry" ] || { show chat -0 "What is tmpfs?"; return; }
     status=0
-    said=$(env -u CHATD_SOCKET timeout "$ANSWER_S" "$bin/chat" -0 "What is tmpfs?" 2>&1 </dev/null) ||
-        status=$?
+    unset CHATD_SOCKET # the system's is asked
+    said=$(timeout "$ANSWER_S" "$bin/chat" -0 "What is tmpfs?" 2>&1 </dev/null) || status=$?
     case $status in
         0) say "$said" ;;
         3 | 4 | 69 | 75 | 124) say "$said" "chatd runs, but no model answered: see  chat models" ;;
@@ -173,7 +173,10 @@ roll_back() {
 }
 
 say_what_next() {
-    [ -z "$destdir" ] || { say "laid out in $destdir: docs/systemd.md tells what a package still does"; return; }
+    [ -z "$destdir" ] || {
+        say "it lies in $destdir; docs/systemd.md tells what is left to the package"
+        return
+    }
     case $missing in *libgomp1*) say "for the built-in demo model, install libgomp1" ;; esac
     say "a person may use it as a member of the group chatd, after a new login:" \
         "    usermod -aG chatd NAME"
@@ -184,7 +187,7 @@ stop() {
     ! is_booted || run systemctl stop chatd.socket chatd.service 'chatd-ui@*.service' \
         mnt-ai_tmpfs.mount 2>/dev/null || : # it complains of those that are not there
     [ -n "$dry" ] || { ! mountpoint -q "$mount" && [ -z "$(daemons "$share")" ]; } ||
-        die "chatd does not stop, or $mount is in use; nothing was removed"
+        die "chatd does not end, or $mount is in use (fuser -vm $mount); nothing was removed"
     run systemctl --quiet disable chatd.service chatd.socket 2>/dev/null || :
 }
 
@@ -211,9 +214,9 @@ remove_accounts() { # those that it made; a user goes before its group
     [ -f "$share/accounts" ] || return 0
     while read -r kind name; do
         case $kind in
-            user) ! getent passwd "$name" >/dev/null || run userdel "$name" ;;
+            user) ! getent passwd "$name" >/dev/null || run userdel "$name" 2>/dev/null ;;
             group) ! getent group "$name" >/dev/null || run groupdel "$name" ;;
-        esac || say "the $kind $name stays: see above"
+        esac || say "the $kind $name stays, for it cannot be removed now"
     done <"$share/accounts"
 }
 

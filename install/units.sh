@@ -9,7 +9,7 @@ check_files() { # somebody's own, or edited by hand: nothing is done until it is
     for name in $(shipped systemd); do
         to=$(target "$name")
         [ ! -e "$to" ] || is_as_made "$name" "$to" ||
-            die "$to is not as chatd made it: move it away; changes belong into a drop-in (systemctl edit)"
+            die "$to was edited: move it away; changes belong into a drop-in (systemctl edit)"
     done
 }
 

@@ -66,7 +66,8 @@ start() {
         run systemctl --user enable --now chatd.socket || return
     fi
     pid=$(systemctl --user show -p MainPID --value chatd.service)
-    [ "$pid" = 0 ] || is_run_from "$share/$version" "$pid" || run systemctl --user restart chatd.service
+    [ "$pid" = 0 ] || is_run_from "$share/$version" "$pid" ||
+        run systemctl --user restart chatd.service
 }
 
 is_active() { # UNIT
