@@ -6,13 +6,23 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.box.box import missing
+from tests.box.box import Box, missing
 from tests.box.machine import Machine, fetch_wheels
 
 REQUIRE = "CHATD_REQUIRE_SYSTEMD"
 IS_REQUIRED = os.environ.get(REQUIRE) == "1"  # now, for tests see no such names
 
-_why_not = cache(missing)
+
+@cache
+def _why_not() -> str | None:
+    """Return in one line why no systemd can be booted here, or None: it was tried."""
+    if reason := missing():
+        return reason
+    try:
+        with Box():
+            return None
+    except (OSError, RuntimeError, AssertionError) as exc:
+        return f"it did not come up: {str(exc).strip().splitlines()[-1:]}"
 
 
 @pytest.fixture(scope="session")
