@@ -120,7 +120,10 @@ class Caller:
 
     async def check_all(self, link: aio.Client) -> None:
         """Demand that everything that was acknowledged is there."""
-        for chat in self.chats:
+        for chat in tuple(self.chats):
+            if chat.is_going:  # its wipe was sent, and may have been done
+                await self._wipe(link, chat)
+                continue
             await self._look(link, chat)
             if chat.hidden == {True}:
                 await self._undelete(link, chat)

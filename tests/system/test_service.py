@@ -120,6 +120,7 @@ def test_a_running_turn_goes_on_after_kill_9(machine: Machine) -> None:
     before = machine.pid
     params = methods.TurnStart(prompt=machine.prompt(), key=secrets.token_hex(8), model="slow")
     text, killed = "", False
+    event: object = None
     for event in machine.follow(params):
         if isinstance(event, methods.Event) and event.kind == "attempt":
             text = ""
