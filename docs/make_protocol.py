@@ -261,7 +261,7 @@ def with_table(
     for field in fields_of(shape):
         cells = [f"`{field.encode_name}`", type_name(field.type)]
         if defaults:
-            cells.append("required" if field.required else f"`{json_of(field.default)}`")
+            cells.append("required" if field.required else f"`{json_of(default_of(field))}`")
         rows.append((*cells, meanings[shape.__name__][field.name]))
     return f"{wrapped(label + sentences(shape))}\n\n{table(head, rows)}\n"
 
@@ -354,11 +354,17 @@ NAMES: Mapping[type[inspect.Type], str] = {
     inspect.BoolType: "boolean",
     inspect.NoneType: "null",
     inspect.DictType: "object",
+    inspect.AnyType: "any JSON",
 }
 
 
 def link(shape: type[Struct]) -> str:
     return f"[{shape.__name__}](#{shape.__name__.lower()})"
+
+
+def default_of(field: inspect.Field) -> object:
+    made = field.default_factory
+    return field.default if made is msgspec.NODEFAULT else made()
 
 
 def json_of(value: object) -> str:

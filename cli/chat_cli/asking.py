@@ -139,7 +139,7 @@ class Asking:
     def _finish(self, ending: methods.Ending) -> None:
         assert self._client is not None  # noqa: S101  # the ending came over it
         if self._as_json:
-            turn = self._client.call(methods.GET, methods.TurnNamed(turn=self._turn))
+            turn = self._client.call(methods.GET, methods.TurnGet(turn=self._turn))
             _print_json(_report(turn))
         elif self._last_char != "\n":
             output.write("\n")

@@ -56,7 +56,7 @@ def show(
         if not last:
             raise errors.NoSuchChat("there is no conversation yet")
         id_ = last[0].chat
-    chat = client.call(methods.CHAT, methods.ChatNamed(chat=id_))
+    chat = client.call(methods.CHAT, methods.ChatGet(chat=id_))
     if as_json:
         output.line(msgspec.json.encode(chat).decode())
         return

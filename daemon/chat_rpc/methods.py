@@ -1,295 +1,22 @@
 """The contract on one page: every method of chatd, what it takes and what it gives.
 
-docs/protocol.md is made from this file and errors.py.  Times are Unix seconds; a duration and a
-size have their unit in their name.  Results only ever gain fields, and clients ignore those that
-they do not know.
+docs/protocol.md is made from this table, the modules that it names here and errors.py.  Times are
+Unix seconds; a duration and a size have their unit in their name.  Results only ever gain fields,
+and clients ignore those that they do not know.
 """
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from chat_rpc.shapes import (
-    ENDED as ENDED,
-)
-from chat_rpc.shapes import (
-    ChatEvent as ChatEvent,
-)
-from chat_rpc.shapes import (
-    ChatEventKind as ChatEventKind,
-)
-from chat_rpc.shapes import (
-    Delta as Delta,
-)
-from chat_rpc.shapes import (
-    Discovered as Discovered,
-)
-from chat_rpc.shapes import (
-    End as End,
-)
-from chat_rpc.shapes import (
-    Ending as Ending,
-)
-from chat_rpc.shapes import (
-    Event as Event,
-)
-from chat_rpc.shapes import (
-    Failure as Failure,
-)
-from chat_rpc.shapes import (
-    Hello as Hello,
-)
-from chat_rpc.shapes import (
-    Lagged as Lagged,
-)
-from chat_rpc.shapes import (
-    Limits as Limits,
-)
-from chat_rpc.shapes import (
-    Pong as Pong,
-)
-from chat_rpc.shapes import (
-    Reloaded as Reloaded,
-)
-from chat_rpc.shapes import (
-    State as State,
-)
-from chat_rpc.shapes import (
-    Stats as Stats,
-)
-from chat_rpc.shapes import (
-    Status as Status,
-)
-from chat_rpc.shapes import (
-    StoreStatus as StoreStatus,
-)
-from chat_rpc.shapes import (
-    Timings as Timings,
-)
-from chat_rpc.shapes import (
-    Turn as Turn,
-)
-from chat_rpc.shapes import (
-    Usage as Usage,
-)
-from chat_rpc.shapes import (
-    UserStats as UserStats,
-)
+from chat_rpc.chats import *
+from chat_rpc.checks import *
+from chat_rpc.shapes import *
+from chat_rpc.system import *
+from chat_rpc.turns import *
 
 P = TypeVar("P", bound=Struct)
 R = TypeVar("R", bound=Struct)
-
-Key = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:-]{1,64}\Z")]
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
-Priority = Literal["interactive", "normal", "batch"]
-
-
-class Params(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """What a method takes: an object; a field that the method does not know is refused."""
-
-
-class Nothing(Params):
-    """The method takes no parameters."""
-
-
-# -- turn --------------------------------------------------------------------------------------
-
-
-class TurnStart(Params):
-    """`key` is the client's own name for this request: the same key twice makes one turn.
-
-    `data` is what was piped in; it is put after the prompt.  With `wait` the call returns when the
-    turn has ended, and a turn that is not `done` is an error that names it.
-    """
-
-    prompt: str
-    key: Key
-    data: str = ""
-    system: str | None = None
-    model: str | None = None
-    chat: Id | None = None
-    priority: Priority = "normal"
-    wait: bool = False
-
-
-class Started(Struct, kw_only=True):
-    """`replayed`: the key was known.  `reply` is there with `wait` only."""
-
-    turn: str
-    chat: str
-    replayed: bool
-    reply: Turn | None = None
-
-
-class TurnAttach(Params):
-    """Send the events above `after` again, then those to come."""
-
-    turn: Id
-    after: int = 0
-
-
-class Attached(Struct):
-    """The events follow this answer."""
-
-    turn: str
-    state: State
-    seq: int
-
-
-class TurnNamed(Params):
-    """One turn of the caller's."""
-
-    turn: Id
-
-
-class CancelResult(Struct):
-    """False: the turn had ended already."""
-
-    cancelled: bool
-
-
-# -- chat --------------------------------------------------------------------------------------
-
-
-class Page(Params):
-    """A list comes last used first, in pages: `next` of one page is `after` of the next call."""
-
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
-    after: Id | None = None
-
-
-class ChatLine(Struct, kw_only=True):
-    """A conversation in a list; `title` is the beginning of its first prompt."""
-
-    chat: str
-    title: str
-    turns: int
-    created: float
-    used: float
-    ends: float  # when it is destroyed, unless it is used before
-    state: State  # of its last turn
-    model: str | None = None
-
-
-class ChatPage(Struct):
-    """A page of a list."""
-
-    chats: list[ChatLine]
-    next: str | None = None
-
-
-class ChatNamed(Params):
-    """One chat of the caller's, by its id or an unambiguous beginning of it."""
-
-    chat: Id
-
-
-class Chat(Struct):
-    """A whole conversation, oldest turn first."""
-
-    chat: str
-    title: str
-    turns: list[Turn]
-
-
-class Search(Params):
-    """`words` are looked for as they stand, in prompts and replies, case apart."""
-
-    words: Annotated[str, Meta(min_length=1, max_length=1000)]
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 50
-
-
-class Found(Struct):
-    """A turn with the words, and what stands around them."""
-
-    chat: str
-    turn: str
-    title: str
-    text: str
-
-
-class SearchResult(Struct):
-    """Newest first."""
-
-    found: list[Found]
-
-
-class Rename(Params):
-    """`chat` is an id or an unambiguous beginning of one."""
-
-    chat: Id
-    title: Annotated[str, Meta(min_length=1, max_length=200)]
-
-
-class Keep(Params):
-    """A lifetime in seconds after the last use; a year at most."""
-
-    chat: Id
-    lifetime_s: Annotated[float, Meta(ge=60, le=366 * 86400)]
-
-
-class Changed(Struct):
-    """The chat as it is in the list now."""
-
-    chat: ChatLine
-
-
-class Fork(Params):
-    """Copy the chat up to and with `turn`, or all of it."""
-
-    chat: Id
-    turn: Id | None = None
-
-
-class Said(Struct):
-    """One message of the OpenAI message list."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-class Export(Struct):
-    """A conversation that can be imported, here or elsewhere."""
-
-    title: str
-    messages: list[Said]
-
-
-class Import(Params):
-    """A conversation from elsewhere; user and assistant take turns."""
-
-    messages: Annotated[list[Said], Meta(max_length=10_000)]
-    title: Annotated[str, Meta(max_length=200)] = ""
-
-
-class Wipe(Params):
-    """One chat, or with `all` every chat of the caller's; either, not both."""
-
-    chat: Id | None = None
-    all: bool = False
-
-
-class Wiped(Struct):
-    """What was destroyed, and what could not be reached."""
-
-    chats: int
-    turns: int
-    not_reached: list[str]
-
-
-class Watch(Params):
-    """One chat, with the events of all its turns; or without, the events of the list."""
-
-    chat: Id | None = None
-
-
-class Watched(Struct):
-    """The state from which the events go on."""
-
-    chat: Chat | None = None
-
-
-# -- model -------------------------------------------------------------------------------------
 
 
 class Model(Struct, kw_only=True):
@@ -339,12 +66,20 @@ HELLO = Method("system.hello", Nothing, Hello, "Say who answers; no other method
 PING = Method("system.ping", Nothing, Pong, "Answer at once.")
 STATUS = Method("system.status", Nothing, Status, "Tell how the daemon and its store are.")
 LIMITS = Method("system.limits", Nothing, Limits, "Tell what one connection or user may do.")
+LOGS = Method("system.logs", Logs, LogPage, "Return lines of the log that are about the caller.")
+DOCTOR = Method("system.doctor", Nothing, Doctor, "Look for what is wrong, and say what to do.")
 START = Method("turn.start", TurnStart, Started, "Ask a model; the reply follows as events.")
 ATTACH = Method("turn.attach", TurnAttach, Attached, "Follow a turn from any of its events on.")
 CANCEL = Method("turn.cancel", TurnNamed, CancelResult, "Stop a turn and free its slot.")
-GET = Method("turn.get", TurnNamed, Turn, "Return a turn with its text so far.")
+GET = Method("turn.get", TurnGet, Turn, "Return a turn with its text so far.")
+PROMPTS = Method("turn.prompts", Recent, Prompts, "Tell what the caller asked last.")
+VALIDATE = Method("turn.validate", Validate, Validated, "Check a reply; no model is asked.")
+REFINE = Method("turn.refine", Refine, Started, "Make a reply anew after a person's feedback.")
+VERDICT = Method("turn.verdict", TurnVerdict, VerdictTaken, "Tell what an exec check said.")
+FEEDBACK = Method("turn.feedback", Feedback, FeedbackTaken, "Judge a reply, or take it back.")
+FILE = Method("file.add", FileAdd, FileAdded, "Take a file, or a part of one, for a turn to come.")
 CHATS = Method("chat.list", Page, ChatPage, "List conversations, last used first.")
-CHAT = Method("chat.get", ChatNamed, Chat, "Return a whole conversation.")
+CHAT = Method("chat.get", ChatGet, Chat, "Return a whole conversation.")
 SEARCH = Method("chat.search", Search, SearchResult, "Find words in what was said.")
 RENAME = Method("chat.rename", Rename, Changed, "Give a conversation another title.")
 DELETE = Method("chat.delete", ChatNamed, Changed, "Hide a conversation; destroyed in an hour.")
@@ -354,9 +89,14 @@ EXPORT = Method("chat.export", ChatNamed, Export, "Return a conversation as a me
 IMPORT = Method("chat.import", Import, Changed, "Make a conversation of a message list.")
 KEEP = Method("chat.keep", Keep, Changed, "Let a conversation live longer, or shorter.")
 WIPE = Method("chat.wipe", Wipe, Wiped, "Destroy conversations at once, and tell what is left.")
+SELECT = Method("chat.select", Select, Changed, "Go on from another turn of the conversation.")
+CHECKS = Method("chat.checks", ChatChecks, Changed, "Demand something of all replies to come.")
 WATCH = Method("chat.watch", Watch, Watched, "Return what is there, then events as they happen.")
 MODELS = Method("model.list", Nothing, ModelList, "List the models that this user may use.")
 PROBE = Method("model.probe", Nothing, ProbeResult, "Look for model servers now and tell of each.")
+
+TASTE = Method("taste.show", Nothing, TasteShown, "Return the caller's feedback, in numbers.")
+FORGET = Method("taste.forget", TasteForget, TasteForgotten, "Forget feedback for good.")
 
 STATS = Method("admin.stats", Nothing, Stats, "Count what all users hold.")
 RELOAD = Method("admin.reload", Nothing, Reloaded, "Read chatd.toml again, as at SIGHUP.")

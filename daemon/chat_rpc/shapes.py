@@ -1,18 +1,35 @@
 """What crosses the socket more than once: turns, how they end, and what they say on their way.
 
-`methods` has what single methods take and give, and names all of these too.
+`methods` has the table of the methods, and names all of these too.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from chat_rpc.checks import CheckAsked, Verdict
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+Priority = Literal["interactive", "normal", "batch"]
+Thumb = Literal["good", "bad"]
+Maker = Literal["model", "repair", "kept"]
 
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "interrupted"})
 
+Key = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:-]{1,64}\Z")]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Title = Annotated[str, Meta(min_length=1, max_length=200)]
 
-# -- what several methods give ---------------------------------------------------------------
+
+class Params(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What a method takes: an object; a field that the method does not know is refused."""
+
+
+class Nothing(Params):
+    """The method takes no parameters."""
+
+
+# -- a turn ------------------------------------------------------------------------------------
 
 
 class Usage(Struct):
@@ -47,9 +64,35 @@ class Ending(Struct, kw_only=True):
     backend: str | None = None
     demo: bool = False
     mismatch: bool = False  # another model answered than the one that was asked
-    usage: Usage | None = None
+    usage: Usage | None = None  # of all attempts together
     timings: Timings | None = None
     dropped_turns: int = 0  # the oldest ones of the chat, which did not fit the model's context
+    verdict: Verdict | None = None  # what the checks said of the reply that was kept
+    repaired: bool = False  # the reply is a part of what a model said
+    agreement: float | None = None  # with a vote: the share of attempts that say the same
+    error: Failure | None = None
+
+
+class File(Struct, kw_only=True):
+    """A file that was sent with a prompt; its bytes stay in the store until its chat ends."""
+
+    file: str
+    name: str
+    media: str  # text/plain, image/png, ...
+    size_bytes: int
+
+
+class Tried(Struct, kw_only=True):
+    """One attempt at a turn: what a model said, and what the checks said of it."""
+
+    n: int
+    by: Maker = "model"
+    model: str | None = None
+    backend: str | None = None
+    text: str = ""
+    usage: Usage | None = None
+    total_ms: int = 0
+    verdict: Verdict | None = None
     error: Failure | None = None
 
 
@@ -63,10 +106,17 @@ class Turn(Struct, kw_only=True):
     created: float
     prompt: str
     data: str = ""
+    files: list[File] = []
     system: str | None = None
     asked: str | None = None  # the model that was asked for
     text: str = ""
+    thought: str = ""  # what the model thought before it, where its server tells
     attempts: int = 0  # how often a model was asked; the text is the last attempt's
+    tried: list[Tried] | None = None  # only where it was asked for
+    siblings: list[str] = []  # other turns in its place, oldest first, itself among them
+    refines: str | None = None  # the turn of which this is a repair, after a person's feedback
+    feedback: str | None = None  # that feedback
+    thumb: Thumb | None = None
     ending: Ending | None = None
 
 
@@ -82,16 +132,29 @@ class Delta(Struct, tag_field="type", tag="delta", omit_defaults=True):
 
 
 class Event(Struct, tag_field="type", tag="event", omit_defaults=True, kw_only=True):
-    """`turn.event`: a step.  `queued` has place, `attempt` n, model and backend, `think` text."""
+    """`turn.event`: a step.
+
+    `queued` has place.  `attempt` has n, by, model and backend, and voids the text before it: the
+    reply is what comes after the last of them.  `think` has text.  `check` has check, which the
+    client that started the turn is to run.  `verify` has n, verdict, usage, total_ms, and error
+    where the attempt itself failed.  `refine` has n, of the attempt to come, and reasons.
+    """
 
     turn: str
     seq: int
     kind: Literal["queued", "attempt", "think", "check", "verify", "refine"]
     place: int | None = None
     n: int | None = None
+    by: Maker = "model"
     model: str | None = None
     backend: str | None = None
     text: str | None = None
+    check: CheckAsked | None = None
+    verdict: Verdict | None = None
+    reasons: list[str] = []
+    usage: Usage | None = None
+    total_ms: int | None = None
+    error: Failure | None = None
 
 
 class End(Struct, tag_field="type", tag="end", omit_defaults=True):
@@ -102,11 +165,14 @@ class End(Struct, tag_field="type", tag="end", omit_defaults=True):
     ending: Ending
 
 
-ChatEventKind = Literal["made", "turn", "renamed", "kept", "deleted", "undeleted", "gone"]
+ChatEventKind = Literal[
+    "made", "turn", "renamed", "kept", "selected", "checks", "feedback", "deleted", "undeleted",
+    "gone",
+]  # fmt: skip
 
 
 class ChatEvent(Struct, tag_field="type", tag="chat", omit_defaults=True, kw_only=True):
-    """`chat.event`: a watched chat has changed; `turn` is the one that began or ended."""
+    """`chat.event`: a watched chat has changed; `turn` is the one that began, ended or is meant."""
 
     chat: str
     kind: ChatEventKind
@@ -116,100 +182,3 @@ class ChatEvent(Struct, tag_field="type", tag="chat", omit_defaults=True, kw_onl
 
 class Lagged(Struct):
     """`stream.lagged`: this reader was too slow and hears no more of chats; watch again."""
-
-
-# -- system ----------------------------------------------------------------------------------
-
-
-class Limits(Struct, kw_only=True):
-    """What chatd accepts from one connection or one user."""
-
-    line_bytes: int
-    unanswered_requests: int
-    connections_per_user: int
-    connections: int
-    first_line_s: float
-    unread_bytes: int
-
-
-class Hello(Struct, kw_only=True):
-    """Who answers.  `epoch` changes when the RAM store was lost."""
-
-    protocol: int
-    version: str
-    epoch: str
-    features: list[str]
-    limits: Limits
-    uid: int
-
-
-class Pong(Struct):
-    """chatd is alive."""
-
-    pong: bool = True
-
-
-class StoreStatus(Struct, kw_only=True):
-    """The tmpfs below the store; `used_bytes` is the caller's own share."""
-
-    path: str
-    filesystem: str
-    used_bytes: int
-    size_bytes: int
-    may_swap: bool = False  # to a disk, in the clear: the mount has no `noswap`
-
-
-class Status(Struct, kw_only=True):
-    """The daemon as this user may see it: counts are the user's own."""
-
-    version: str
-    pid: int
-    uid: int
-    uptime_s: float
-    socket: str
-    store: StoreStatus
-    chats: int
-    turns: int
-    running: int
-    queued: int
-    engine: Literal["stopped", "running", "missing"]
-
-
-# -- admin, for root and the group chatd-admin: never a text, never an id -----------------------
-
-
-class UserStats(Struct, kw_only=True):
-    """What one user holds."""
-
-    uid: int
-    chats: int
-    turns: int
-    unfinished: int
-    used_bytes: int
-    used_files: int
-
-
-class Stats(Struct, kw_only=True):
-    """The whole daemon."""
-
-    uptime_s: float
-    connections: int
-    queued: int
-    store: StoreStatus
-    users: list[UserStats]
-
-
-class Reloaded(Struct, kw_only=True):
-    """Sections of chatd.toml; both lists are empty when nothing in it is new."""
-
-    changed: list[str]
-    waiting: list[str]
-
-
-class Discovered(Struct):
-    """An OpenRPC document; see https://open-rpc.org."""
-
-    openrpc: str
-    info: dict[str, str]
-    methods: list[dict[str, Any]]  # Any: JSON Schema
-    components: dict[str, Any]

@@ -219,7 +219,7 @@ class Caller:
 
     async def _compare(self, link: aio.Client, question: Question) -> None:
         """Demand that what chatd keeps is what it has told: over the socket, and as files."""
-        question.compare(await link.call(methods.GET, methods.TurnNamed(turn=question.turn)))
+        question.compare(await link.call(methods.GET, methods.TurnGet(turn=question.turn)))
         for folder, text in (("prompts", question.params.prompt), ("responses", question.text)):
             file = self._world.session / folder / f"{question.turn}.txt"
             demand(file.read_bytes() == text.encode(), f"{folder} are files", question.turn)
@@ -229,7 +229,7 @@ class Caller:
 
     async def _look(self, link: aio.Client, chat: Conversation) -> None:
         try:
-            kept = await link.call(methods.CHAT, methods.ChatNamed(chat=chat.id))
+            kept = await link.call(methods.CHAT, methods.ChatGet(chat=chat.id))
         except errors.NoSuchChat:
             kept = None
         chat.compare(kept)

@@ -296,7 +296,7 @@ class Campaign:
         demand(page.next is None and len(page.chats) - len(others) == len(known), "chats are there")
         demand(len(others) <= in_doubt, "one key makes one turn", others)
         for other in others:
-            chat = await link.call(methods.CHAT, methods.ChatNamed(chat=other))
+            chat = await link.call(methods.CHAT, methods.ChatGet(chat=other))
             demand(not any(turn.attempts for turn in chat.turns), "a fork asks no model", other)
 
     def check_files(self) -> None:

@@ -76,7 +76,7 @@ def _check(machine: Machine, questions: list[Question]) -> None:
     """Demand that chatd has every turn, as it was told."""
     with machine.client() as client:
         for question in questions:
-            question.compare(client.call(methods.GET, methods.TurnNamed(turn=question.turn)))
+            question.compare(client.call(methods.GET, methods.TurnGet(turn=question.turn)))
 
 
 class Asker:

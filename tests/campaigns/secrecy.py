@@ -116,7 +116,7 @@ def _make_chats(daemon: Daemon) -> list[methods.Chat]:
     said = [methods.Said("user", "a question"), methods.Said("assistant", "an answer")]
     with Client(daemon.socket) as client:
         made = [client.call(methods.IMPORT, methods.Import(messages=said)) for _ in range(CHATS)]
-        names = [methods.ChatNamed(chat=each.chat.chat) for each in made]
+        names = [methods.ChatGet(chat=each.chat.chat) for each in made]
         return [client.call(methods.CHAT, named) for named in names]
 
 

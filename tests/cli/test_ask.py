@@ -76,7 +76,7 @@ def test_ctrl_c_is_130_keeps_what_was_said_and_frees_the_slot(
     assert scripted.counts(open_streams=0)["disconnects_seen"] == 1
     with chatd.client() as client:
         chat = client.call(methods.CHATS, methods.Page()).chats[0]
-        turn = client.call(methods.CHAT, methods.ChatNamed(chat=chat.chat)).turns[0]
+        turn = client.call(methods.CHAT, methods.ChatGet(chat=chat.chat)).turns[0]
     assert turn.state == "cancelled"
     assert turn.text.encode() == (said + rest).rstrip(b"\n") != b""
 
@@ -231,7 +231,7 @@ def test_a_model_that_says_something_else_after_the_daemon_s_death_is_4(
     assert ran.status == 4, ran
     with daemon.client() as client:
         chat = client.call(methods.CHATS, methods.Page()).chats[0]
-        turn = client.call(methods.CHAT, methods.ChatNamed(chat=chat.chat)).turns[0]
+        turn = client.call(methods.CHAT, methods.ChatGet(chat=chat.chat)).turns[0]
     assert turn.turn in ran.err
     assert (turn.state, turn.text, turn.attempts) == ("done", hash_reply("x"), 2)
 

@@ -49,13 +49,13 @@ async def test_a_chat_gets_another_title_and_keeps_it(client: aio.Client, chatd:
 
 async def test_a_deleted_chat_is_gone_until_it_is_brought_back(client: aio.Client) -> None:
     chat = await say(client, "one")
-    turn = (await client.call(methods.CHAT, methods.ChatNamed(chat=chat))).turns[0].turn
+    turn = (await client.call(methods.CHAT, methods.ChatGet(chat=chat))).turns[0].turn
     await client.call(methods.DELETE, methods.ChatNamed(chat=chat))
     assert await titles(client) == []
     with pytest.raises(errors.NoSuchChat):
-        await client.call(methods.CHAT, methods.ChatNamed(chat=chat))
+        await client.call(methods.CHAT, methods.ChatGet(chat=chat))
     with pytest.raises(errors.NoSuchTurn):
-        await client.call(methods.GET, methods.TurnNamed(turn=turn))
+        await client.call(methods.GET, methods.TurnGet(turn=turn))
     await client.call(methods.UNDELETE, methods.ChatNamed(chat=chat))
     assert await titles(client) == ["one"]
 
@@ -63,15 +63,15 @@ async def test_a_deleted_chat_is_gone_until_it_is_brought_back(client: aio.Clien
 async def test_a_fork_goes_its_own_way(client: aio.Client) -> None:
     chat = await say(client, "one")
     await say(client, "two", chat)
-    first = (await client.call(methods.CHAT, methods.ChatNamed(chat=chat))).turns[0]
+    first = (await client.call(methods.CHAT, methods.ChatGet(chat=chat))).turns[0]
     forked = await client.call(methods.FORK, methods.Fork(chat=chat, turn=first.turn))
     await say(client, "other", forked.chat.chat)
-    copy = await client.call(methods.CHAT, methods.ChatNamed(chat=forked.chat.chat))
+    copy = await client.call(methods.CHAT, methods.ChatGet(chat=forked.chat.chat))
     assert [(turn.prompt, turn.text) for turn in copy.turns] == [
         ("one", hash_reply("one")),
         ("other", hash_reply("other")),
     ]
-    original = await client.call(methods.CHAT, methods.ChatNamed(chat=chat))
+    original = await client.call(methods.CHAT, methods.ChatGet(chat=chat))
     assert [turn.prompt for turn in original.turns] == ["one", "two"]
 
 
@@ -156,7 +156,7 @@ async def test_wipe_destroys_at_once_and_tells_what_it_cannot_reach(
     assert wiped.not_reached == ["the memory of the model server scripted"]
     assert await titles(client) == ["two"]
     with pytest.raises(errors.NoSuchTurn):
-        await client.call(methods.GET, methods.TurnNamed(turn=started.turn))
+        await client.call(methods.GET, methods.TurnGet(turn=started.turn))
     for path in chatd.store.rglob("*"):
         assert not path.is_file() or b"canary" not in path.read_bytes(), path
     everything = await client.call(methods.WIPE, methods.Wipe(all=True))
@@ -198,7 +198,7 @@ async def test_who_watches_a_chat_hears_what_others_say_in_it(
         assert snapshot is not None
         assert [turn.prompt for turn in snapshot.turns] == ["one"]
         await say(client, "two", chat)
-        turn = (await client.call(methods.CHAT, methods.ChatNamed(chat=chat))).turns[1]
+        turn = (await client.call(methods.CHAT, methods.ChatGet(chat=chat))).turns[1]
         async with asyncio.timeout(10):
             text = ""
             async for event in other.events(turn.turn):
@@ -225,7 +225,7 @@ async def test_a_long_chat_is_cut_to_the_context_and_says_so(
         assert started.reply is not None
         assert started.reply.ending is not None
         assert started.reply.ending.dropped_turns > 0
-        whole = await client.call(methods.CHAT, methods.ChatNamed(chat=started.chat))
+        whole = await client.call(methods.CHAT, methods.ChatGet(chat=started.chat))
         assert len(whole.turns) == 4
     snapshot = json.loads(next(daemon.store.glob("session_*/context/*.json")).read_text())
     assert snapshot["dropped_turns"] == started.reply.ending.dropped_turns

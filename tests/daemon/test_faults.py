@@ -61,7 +61,7 @@ async def test_a_server_s_fault_is_told_as_what_it_is(
         assert type(failure.value) is error, failure.value
         assert "secret" not in failure.value.message
         assert failure.value.turn is not None
-        kept = await client.call(methods.GET, methods.TurnNamed(turn=failure.value.turn))
+        kept = await client.call(methods.GET, methods.TurnGet(turn=failure.value.turn))
     assert bool(kept.text) is has_text
     assert kept.state == "failed"
     assert server.counts()["elsewhere_requests"] == 0
@@ -83,7 +83,7 @@ async def test_a_server_that_dies_in_mid_reply_cuts_it_off(
             elif isinstance(event, methods.End):
                 assert event.ending.error is not None
                 assert event.ending.error.code == errors.CutOff.code
-        kept = await client.call(methods.GET, methods.TurnNamed(turn=started.turn))
+        kept = await client.call(methods.GET, methods.TurnGet(turn=started.turn))
         assert kept.text == said != ""
 
 

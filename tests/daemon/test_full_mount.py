@@ -97,7 +97,7 @@ def ask(prompt: str, model: str = "hash", *, wait: bool = True) -> methods.TurnS
 async def texts(client: aio.Client) -> dict[str, list[tuple[str, str, methods.State]]]:
     """Return all that is kept: chats, prompts, replies, states."""
     page = await client.call(methods.CHATS, methods.Page())
-    chats = [await client.call(methods.CHAT, methods.ChatNamed(chat=c.chat)) for c in page.chats]
+    chats = [await client.call(methods.CHAT, methods.ChatGet(chat=c.chat)) for c in page.chats]
     return {c.chat: [(turn.prompt, turn.text, turn.state) for turn in c.turns] for c in chats}
 
 
@@ -118,7 +118,7 @@ async def test_on_a_full_mount_nothing_is_lost_and_what_runs_gets_its_end(
             assert isinstance(end, methods.End)
             assert end.ending.error is not None
             assert end.ending.error.code == errors.StoreFull.code
-            kept = await client.call(methods.GET, methods.TurnNamed(turn=slow.turn))
+            kept = await client.call(methods.GET, methods.TurnGet(turn=slow.turn))
             before[slow.chat] = [("it runs", kept.text, "failed")]
             await client.call(methods.DELETE, methods.ChatNamed(chat=hidden))
             await client.call(methods.WIPE, methods.Wipe(chat=gone))
@@ -139,7 +139,7 @@ async def test_an_end_without_room_is_told_when_it_is_kept_and_not_before(
 ) -> None:
     async with aio.connect(chatd.socket) as client, aio.connect(chatd.socket) as other:
         started = await client.call(methods.START, ask("it stalls", "stall", wait=False))
-        named = methods.TurnNamed(turn=started.turn)
+        named, whole = methods.TurnNamed(turn=started.turn), methods.TurnGet(turn=started.turn)
         events = client.events(started.turn)
         while not isinstance(await anext(events), methods.Delta):
             pass
@@ -152,7 +152,7 @@ async def test_an_end_without_room_is_told_when_it_is_kept_and_not_before(
             mount.take_reserve()
             assert (await other.call(methods.CANCEL, named)).cancelled
             assert not (await other.call(methods.CANCEL, named)).cancelled, "it is over already"
-            assert (await other.call(methods.GET, named)).state == "running"
+            assert (await other.call(methods.GET, whole)).state == "running"
             assert not waiting.done()
         async with asyncio.timeout(10):
             end = await waiting
@@ -161,7 +161,7 @@ async def test_an_end_without_room_is_told_when_it_is_kept_and_not_before(
         chatd.kill()
         chatd.start()
     async with aio.connect(chatd.socket) as client:
-        assert (await client.call(methods.GET, named)).state == "cancelled"
+        assert (await client.call(methods.GET, whole)).state == "cancelled"
 
 
 async def test_without_room_for_a_file_what_is_said_goes_on_in_those_that_are_there(

@@ -51,7 +51,7 @@ async def test_a_torn_tail_is_cut_off_and_the_journal_goes_on(
         async with aio.connect(daemon.socket) as client:
             asked = methods.TurnStart(prompt="x", key=key, model="hash", wait=True)
             await client.call(methods.START, asked)
-            kept = await client.call(methods.GET, methods.TurnNamed(turn=first.turn))
+            kept = await client.call(methods.GET, methods.TurnGet(turn=first.turn))
             assert kept == first.reply
         daemon.kill()
     daemon.start()

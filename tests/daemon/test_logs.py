@@ -89,6 +89,6 @@ def test_a_log_on_the_tmpfs_is_begun_anew_before_it_fills_it(start_daemon: Start
             with pytest.raises(errors.ServerUnreachable):
                 client.call(methods.START, asked)
         last = client.call(methods.CHATS, methods.Page(limit=1)).chats[0].chat
-        turn = client.call(methods.CHAT, methods.ChatNamed(chat=last)).turns[0].turn
+        turn = client.call(methods.CHAT, methods.ChatGet(chat=last)).turns[0].turn
     assert turn in daemon.log.read_text()
     assert daemon.log.stat().st_size < 5000

@@ -93,7 +93,7 @@ def test_other_servers_are_used_at_once_and_turns_that_run_keep_theirs(
     daemon = start_daemon(configured(("first", first)))
     with daemon.client() as client:
         slow = methods.TurnStart(prompt="x", key="k1", model="slow")
-        turn = methods.TurnNamed(turn=client.call(methods.START, slow).turn)
+        turn = methods.TurnGet(turn=client.call(methods.START, slow).turn)
         wait_for(lambda: client.call(methods.GET, turn).text != "", "the first token")
         write(daemon, configured(("second", second)))
         assert reload(client).changed == ["servers"]

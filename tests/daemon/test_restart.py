@@ -141,7 +141,7 @@ async def test_a_turn_that_ends_daemons_is_given_up(
         daemon.kill()
         daemon.start()
     async with aio.connect(daemon.socket) as client:
-        kept = await client.call(methods.GET, methods.TurnNamed(turn=turn))
+        kept = await client.call(methods.GET, methods.TurnGet(turn=turn))
     assert kept.state == "interrupted"
 
 
@@ -182,7 +182,7 @@ async def test_a_cancel_while_chatd_stops_is_kept(
     await asyncio.to_thread(daemon._process.wait, 10)
     daemon.start()
     async with aio.connect(daemon.socket) as client:
-        kept = await client.call(methods.GET, methods.TurnNamed(turn=turn))
+        kept = await client.call(methods.GET, methods.TurnGet(turn=turn))
         assert (kept.state, kept.attempts) == ("cancelled", 1)
 
 

@@ -43,7 +43,7 @@ async def test_the_reply_is_streamed_and_kept(client: aio.Client, chatd: Daemon)
     assert end.ending.finish == "stop"
     assert end.ending.usage is not None
     assert end.ending.usage.completion_tokens == len(text.split())
-    kept = await client.call(methods.GET, methods.TurnNamed(turn=started.turn))
+    kept = await client.call(methods.GET, methods.TurnGet(turn=started.turn))
     assert (kept.text, kept.prompt, kept.state, kept.seq) == (
         text,
         "What is tmpfs?",
@@ -133,7 +133,7 @@ async def test_cancel_keeps_what_was_said_and_frees_the_slot(
             assert event.ending.error.code == errors.Cancelled.code
     counts = await asyncio.to_thread(scripted.counts, open_streams=0)
     assert counts["disconnects_seen"] == 1
-    kept = await client.call(methods.GET, methods.TurnNamed(turn=started.turn))
+    kept = await client.call(methods.GET, methods.TurnGet(turn=started.turn))
     assert kept.text == said != ""
     again = await client.call(methods.CANCEL, methods.TurnNamed(turn=started.turn))
     assert not again.cancelled
@@ -157,7 +157,7 @@ async def test_wait_raises_why_the_turn_failed_and_names_it(client: aio.Client) 
     with pytest.raises(errors.CutOff) as failure:
         await client.call(methods.START, ask("x", model="nofinish", wait=True))
     assert failure.value.turn is not None
-    kept = await client.call(methods.GET, methods.TurnNamed(turn=failure.value.turn))
+    kept = await client.call(methods.GET, methods.TurnGet(turn=failure.value.turn))
     assert kept.state == "failed"
 
 
@@ -165,7 +165,7 @@ async def test_a_chat_goes_on(client: aio.Client) -> None:
     first = await client.call(methods.START, ask("one", key="1", system="Be brief.", wait=True))
     second = await client.call(methods.START, ask("two", key="2", chat=first.chat[:6], wait=True))
     assert second.chat == first.chat
-    chat = await client.call(methods.CHAT, methods.ChatNamed(chat=first.chat))
+    chat = await client.call(methods.CHAT, methods.ChatGet(chat=first.chat))
     assert [turn.prompt for turn in chat.turns] == ["one", "two"]
     assert chat.title == "one"
 
@@ -223,10 +223,10 @@ async def test_chats_are_listed_in_pages_last_used_first(client: aio.Client) -> 
 @pytest.mark.parametrize(
     ("method", "params", "error"),
     [
-        (methods.GET, methods.TurnNamed(turn="nope"), errors.NoSuchTurn),
+        (methods.GET, methods.TurnGet(turn="nope"), errors.NoSuchTurn),
         (methods.CANCEL, methods.TurnNamed(turn="nope"), errors.NoSuchTurn),
         (methods.ATTACH, methods.TurnAttach(turn="../../etc"), errors.NoSuchTurn),
-        (methods.CHAT, methods.ChatNamed(chat="nope"), errors.NoSuchChat),
+        (methods.CHAT, methods.ChatGet(chat="nope"), errors.NoSuchChat),
         (methods.CHATS, methods.Page(limit=0), errors.InvalidParams),
         (methods.START, ask("", wait=True), errors.InvalidParams),
         (methods.START, ask("  \n", wait=True), errors.InvalidParams),

@@ -65,7 +65,7 @@ def test_a_restart_loses_no_turn(machine: Machine) -> None:
     machine.restart()
     assert machine.pid != before
     with machine.client() as client:
-        assert client.call(methods.GET, methods.TurnNamed(turn=turn.turn)) == turn
+        assert client.call(methods.GET, methods.TurnGet(turn=turn.turn)) == turn
         assert client.call(methods.HELLO, methods.Nothing()).epoch == epoch
 
 

@@ -26,7 +26,7 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
     return methods.ChatPage([_line(session, chat) for chat in page], page[-1].id if more else None)
 
 
-def get(context: Context, peer: Peer, params: methods.ChatNamed) -> methods.Chat:
+def get(context: Context, peer: Peer, params: methods.ChatGet) -> methods.Chat:
     session = context.sessions.of(peer.uid)
     return _whole(session, session.chat(params.chat))
 

@@ -42,7 +42,7 @@ async def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> met
     return methods.CancelResult(is_cancelled)
 
 
-def get(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.Turn:
+def get(context: Context, peer: Peer, params: methods.TurnGet) -> methods.Turn:
     session = context.sessions.of(peer.uid)
     return session.view(session.turn(params.turn))
 

@@ -1,0 +1,59 @@
+"""What is demanded of a reply, and what came of it: checks and verdicts, as they cross the socket.
+
+What each type of check means is in the daemon's `verifier`, and in docs/checks.md.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+Severity = Literal["hard", "soft"]
+Word = Literal["pass", "fail", "error"]
+
+
+class Check(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One rule about a reply; `chat help checks` tells the types and their values.
+
+    A hard one that fails fails the reply; a soft one only lowers its score.
+    """
+
+    type: str
+    value: Any = None  # Any: JSON, as the type wants it
+    not_: bool = field(name="not", default=False)
+    severity: Severity | None = None  # None: as the type has it, mostly hard
+    weight: float = 1.0
+    on: Literal["reply", "code", "json"] = "reply"
+    message: str = ""  # told in place of the reason
+    id: str = ""  # how results name it; empty: its type, numbered where there are several
+
+
+class CheckResult(Struct, kw_only=True, omit_defaults=True):
+    """What one check said.  `reason` is for the model and the person; it may quote the reply."""
+
+    id: str
+    type: str
+    verdict: Literal["pass", "fail", "error", "skip"]
+    severity: Severity = "hard"
+    score: float = 1.0  # 0 to 1
+    reason: str = ""
+    ms: float = 0.0
+
+
+class Verdict(Struct, kw_only=True, omit_defaults=True):
+    """What all checks said of one reply.  An error of a hard check is never a pass."""
+
+    verdict: Word
+    score: float = 1.0  # of the soft checks, weighted
+    failed_hard: int = 0
+    checks: list[CheckResult] = []
+
+
+class CheckAsked(Struct, kw_only=True, omit_defaults=True):
+    """An `exec` check of attempt `n`: run `argv` as the user, the reply on its stdin.
+
+    Exit 0 is a pass, 1 a fail, more an error; stderr is the reason.  `turn.verdict` tells chatd.
+    """
+
+    id: str
+    argv: list[str]
+    timeout_s: float
