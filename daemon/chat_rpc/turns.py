@@ -50,11 +50,16 @@ class TurnStart(Params):
 
 
 class Started(Struct, kw_only=True):
-    """`replayed`: the key was known.  `reply` is there with `wait` only."""
+    """`replayed`: the key was known.  `reply` is there with `wait` only.
+
+    `checked`: more than the always-on checks is demanded, by this request or by the chat, or there
+    may be several attempts.  Then the text is not to be believed before the turn's end.
+    """
 
     turn: str
     chat: str
     replayed: bool
+    checked: bool = False
     reply: Turn | None = None
 
 
