@@ -133,10 +133,12 @@ class Inference:
         choice = await self._pool.choose(session.uid, turn.asked)
         if choice.is_demo:
             view = session.view(turn)
-            demo.refuse_unfit(view.prompt, view.data, view.system, len(session.messages(turn)) - 1)
+            demo.refuse_unfit(
+                view.prompt, view.data, view.system, len(context.messages(session, turn)) - 1
+            )
         url, slots = choice.server.url, choice.server.slots
         async with self._scheduler.slot(url, slots, work.tell_place):
-            messages, dropped = context.fit(session.messages(turn), choice.context_tokens)
+            messages, dropped = context.fit(context.messages(session, turn), choice.context_tokens)
             if choice.is_demo:
                 async with self._pool.engine.running():
                     work.begin(choice, messages, dropped)

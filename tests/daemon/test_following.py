@@ -11,7 +11,8 @@ from tests.homes import Home
 from chat_rpc import errors, methods, wire
 from chat_rpc.client import TurnEvent
 from chatd.chats import compaction, conversations, following
-from chatd.chats.session import Session, running
+from chatd.chats.memory import running
+from chatd.chats.session import Session
 from chatd.chats.turns import Step, Turn, digest_of
 from chatd.store import draft, journal
 

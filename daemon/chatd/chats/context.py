@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from chat_rpc import wire
+from chatd.chats.memory import Memory
+from chatd.chats.turns import Turn, joined
 
 Messages = list[dict[str, str]]
 
@@ -10,31 +12,48 @@ FILLED = 0.75  # of the context; the rest is for the reply
 BYTES_PER_TOKEN = 3.0  # English has about four, and an estimate that is too high costs less
 
 
-def fit(messages: Messages, context_tokens: int | None) -> tuple[Messages, int]:
+def messages(memory: Memory, turn: Turn) -> Messages:
+    """Return the whole chat up to this turn, as the OpenAI message list."""
+    said: Messages = []
+    system: str | None = None
+    for id_ in memory.chats[turn.chat].turns:
+        other = memory.turns[id_]
+        if other is not turn and other.state != "done":
+            continue
+        texts = memory.said(other)
+        system = texts.system or system
+        said.append({"role": "user", "content": joined(texts.prompt, texts.data)})
+        if other is turn:
+            break
+        said.append({"role": "assistant", "content": texts.text})
+    return ([{"role": "system", "content": system}] if system else []) + said
+
+
+def fit(said: Messages, context_tokens: int | None) -> tuple[Messages, int]:
     """Return the messages that fit, and how many turns were left out, the oldest ones.
 
     The system prompt and the last prompt always stay.
     """
     if context_tokens is None:
-        return messages, 0
+        return said, 0
     room = context_tokens * FILLED * BYTES_PER_TOKEN
-    return _drop(messages, lambda kept: _size(kept) <= room)
+    return _drop(said, lambda kept: _size(kept) <= room)
 
 
-def halve(messages: Messages) -> tuple[Messages, int]:
+def halve(said: Messages) -> tuple[Messages, int]:
     """Return half the turns, when a server says that the whole is too long."""
-    limit = (len(messages) + 1) // 2
-    return _drop(messages, lambda kept: len(kept) <= limit)
+    limit = (len(said) + 1) // 2
+    return _drop(said, lambda kept: len(kept) <= limit)
 
 
-def snapshot(model: str, messages: Messages, dropped: int) -> bytes:
+def snapshot(model: str, said: Messages, dropped: int) -> bytes:
     """Return what is kept as context/{chat}.json."""
-    return wire.encode({"model": model, "dropped_turns": dropped, "messages": messages})
+    return wire.encode({"model": model, "dropped_turns": dropped, "messages": said})
 
 
-def _drop(messages: Messages, fits: Callable[[Messages], bool]) -> tuple[Messages, int]:
-    system = messages[:1] if messages[0]["role"] == "system" else []
-    rest = messages[len(system) :]
+def _drop(said: Messages, fits: Callable[[Messages], bool]) -> tuple[Messages, int]:
+    system = said[:1] if said[0]["role"] == "system" else []
+    rest = said[len(system) :]
     dropped = 0
     while len(rest) > 1 and not fits(system + rest):
         rest = rest[2:]  # a prompt and its reply
@@ -42,5 +61,5 @@ def _drop(messages: Messages, fits: Callable[[Messages], bool]) -> tuple[Message
     return system + rest, dropped
 
 
-def _size(messages: Messages) -> int:
-    return sum(len(message["content"].encode()) for message in messages)
+def _size(said: Messages) -> int:
+    return sum(len(message["content"].encode()) for message in said)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Delta, End, Ending, Event, Said
 from chatd.chats import records
+from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
     ChatGone,
@@ -17,7 +18,7 @@ from chatd.chats.records import (
     Packed,
     TurnMade,
 )
-from chatd.chats.session import Session, chat_made, forget_texts
+from chatd.chats.session import Session, chat_made
 from chatd.chats.turns import Chat, boot_s, joined, new_id
 
 SNIPPET_CHARS = 80

@@ -82,6 +82,7 @@ class TurnMade(_Line, tag="turn"):
     data: str = ""
     system: str | None = None
     asked: str | None = None
+    terminal: str | None = None
 
 
 class Deltas(_Line, tag="deltas"):

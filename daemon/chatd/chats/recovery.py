@@ -9,6 +9,7 @@ import msgspec
 from chat_rpc import wire
 from chat_rpc.errors import StoreFull
 from chatd.chats import compaction, conversations, records
+from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
     ChatGone,
@@ -21,7 +22,7 @@ from chatd.chats.records import (
     Quarantined,
     TurnMade,
 )
-from chatd.chats.session import Session, forget_texts, title_of
+from chatd.chats.session import Session, title_of
 from chatd.chats.turns import Chat, damaged
 
 log = logging.getLogger(__name__)

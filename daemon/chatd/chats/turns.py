@@ -67,6 +67,7 @@ class Turn:
     created: float
     boot_s: float
     asked: str | None
+    terminal: str | None  # where it was asked
     begin: Place
     texts: Texts | None
     state: methods.State = "queued"

@@ -14,13 +14,13 @@ from chatd.inference import END_S
 def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPage:
     session = context.sessions.of(peer.uid)
     chats = sorted(
-        (chat for chat in session.chats.values() if not chat.is_deleted),
+        session.there(deleted=params.deleted),
         key=lambda chat: (chat.used_boot_s, chat.id),  # the wall's clock may have been set back
         reverse=True,
     )
     begin = 0
     if params.after is not None:
-        begin = chats.index(session.chat(params.after)) + 1
+        begin = chats.index(session.chat(params.after, deleted=params.deleted)) + 1
     page = chats[begin : begin + params.limit]
     more = begin + params.limit < len(chats)
     return methods.ChatPage([_line(session, chat) for chat in page], page[-1].id if more else None)
