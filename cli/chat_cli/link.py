@@ -32,10 +32,9 @@ def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
                 f"no chatd at {place.sockets[0]}, which CHATD_SOCKET names"
             ) from exc
         if place.owner is paths.Owner.SYSTEM:
-            raise errors.NotRunning(
-                "the system's chatd is not running; the administrator starts it with "
-                "`systemctl start chatd.socket`, and `systemctl status chatd` tells more"
-            ) from exc
+            from chat_cli import unit  # with subprocess, which nobody else needs
+
+            raise errors.NotRunning(unit.why_not_running()) from exc
         if not may_start:
             raise errors.NotRunning("chatd is not running") from exc
     return _start(place.sockets, quiet=quiet)

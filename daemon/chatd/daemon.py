@@ -92,6 +92,7 @@ async def serve(start: Start) -> None:
             await server.close()
             await pool.close()
             telling.cancel()
+            systemd.tell("STATUS=")  # the figures of one that is gone are nobody's
     log.info("stopped")
 
 

@@ -43,11 +43,6 @@ def listener() -> socket.socket | None:
     return listening
 
 
-def is_waiting() -> bool:
-    """Say whether a systemd wants to be told anything."""
-    return "NOTIFY_SOCKET" in os.environ
-
-
 def tell(*lines: str) -> None:
     """Send systemd a message, such as READY=1; nothing where there is none."""
     with suppress(OSError):  # it restarts itself just now; it learns the rest later

@@ -22,6 +22,9 @@ PIP = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS}  # there is no network in 
 INSTALL_S = 300.0
 CONFIG = "/etc/chatd/chatd.toml"
 STORE = "/mnt/ai_tmpfs"
+MOUNT = "mnt-ai_tmpfs.mount"
+UNITS = ("chatd.socket", "chatd.service")
+FAULTY = "/usr/local/lib/faulty_chatd.py"
 DROP_INS = "/run/systemd/system"
 PEOPLE = {"alice": "chatd", "bob": "chatd", "mallory": ""}  # who is in which group
 ELSEWHERE = "192.0.2.1"  # an address of the box that is not loopback
@@ -118,16 +121,25 @@ class Machine:
         """Return one property of a unit."""
         return self.systemctl("show", "--value", "--property", name, unit).strip()
 
+    def kill(self, signal: str) -> None:
+        """Send the daemon a signal, and its engine none."""
+        self.systemctl("kill", "--kill-who=main", "--signal", signal, "chatd.service")
+
+    @property
+    def restarts(self) -> int:
+        """How often systemd has started chatd again by itself."""
+        return int(self.show("NRestarts"))
+
     @property
     def pid(self) -> int:
         """The daemon's process id in the box."""
         return int(self.show("MainPID"))
 
-    def journal(self, *arguments: str) -> str:
-        """Return what the journal has: of chatd's units, or what `arguments` name."""
+    def journal(self, *arguments: str, since_s: float = 0) -> str:
+        """Return what the journal has since a time: of chatd, or what `arguments` name."""
         arguments = arguments or ("-u", "chatd.service")
         self.box.do("journalctl", "--sync")
-        return self.box.do("journalctl", "--no-pager", "--all", *arguments)
+        return self.box.do("journalctl", "--no-pager", "--all", f"--since=@{since_s:f}", *arguments)
 
     @contextmanager
     def changed(self, unit: str, text: str) -> Iterator[None]:
@@ -140,6 +152,17 @@ class Machine:
         finally:
             self.box.path(path).unlink()
             self.systemctl("daemon-reload")
+
+    @contextmanager
+    def faulty(self, settings: str = "") -> Iterator[None]:
+        """Have chatd run with the faults of tests/fakes/faulty_chatd.py meanwhile."""
+        self.box.write(FAULTY, (ROOT / "tests/fakes/faulty_chatd.py").read_text())
+        start = f"ExecStart=\nExecStart=/opt/chatd/current/bin/python3 -I {FAULTY} --system\n"
+        with self.changed("chatd.service", f"[Service]\n{start}{settings}"):
+            self.restart()
+            yield
+        self.box.path(FAULTY).unlink()
+        self.restart()
 
     def client(self) -> Client:
         return self.box.client()

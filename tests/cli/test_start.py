@@ -176,6 +176,26 @@ def test_the_system_s_socket_comes_before_one_s_own(in_private: InPrivate) -> No
     assert "systemctl start chatd" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        ("ActiveState=failed\nExecMainStatus=78", "is down, for its settings are wrong; "),
+        ("ActiveState=failed\nExecMainStatus=1", "is down, for it ended again and again; "),
+        ("ActiveState=inactive\nExecMainStatus=0", "is not running; "),
+        ("", "is not running; "),
+    ],
+)
+def test_systemd_is_asked_once_why_the_system_s_chatd_is_down(
+    in_private: InPrivate, tmp_path: Path, shown: str, why: str
+) -> None:
+    script_systemctl(tmp_path, f"echo asked >> {tmp_path}/asked; echo '{shown}'")
+    prepared = "mkdir /run/chatd && : > /run/chatd/chatd.sock && export PATH=$OUT:$PATH"
+    ran = in_private(f"{prepared} && $CHAT -0 hi")
+    assert (ran.status, len(ran.err.splitlines())) == (79, 1)
+    assert ran.err.startswith(f"chat: the system's chatd {why}")
+    assert (tmp_path / "asked").read_text() == "asked\n"
+
+
 def test_xdg_runtime_dir_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = paths.find()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

@@ -42,6 +42,7 @@ def test_systemd_is_told_when_chatd_is_ready_and_when_it_stops(manager: Manager)
     assert manager.hear()["STATUS"].startswith("0 turns running, 0 queued, 0 connections, 0 MiB of")
     daemon.stop()
     assert manager.hear_until("STOPPING")[-1] == {"STOPPING": "1"}
+    assert manager.hear() == {"STATUS": ""}, "no figures stay behind"
 
 
 def test_the_status_has_live_figures(manager: Manager, scripted: ModelServer) -> None:

@@ -1,13 +1,10 @@
 """chatd.service, chatd.socket and the mount, as shipped, under a real systemd."""
 
-import re
-import secrets
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from tests.box.machine import CONFIG, STORE, Machine
+from tests.box.machine import CONFIG, STORE, UNITS, Machine
 from tests.fakes.scripts import hash_reply
 from tests.harness import wait_for
 
@@ -16,16 +13,6 @@ from chat_rpc import errors, methods
 pytestmark = pytest.mark.timeout(180)  # the first one installs
 
 CLIENTS = 50
-UNITS = ("chatd.socket", "chatd.service")
-MOUNT = "mnt-ai_tmpfs.mount"
-
-
-def kill(machine: Machine, signal: str) -> None:
-    machine.systemctl("kill", "--kill-who=main", "--signal", signal, "chatd.service")
-
-
-def restarts(machine: Machine) -> int:
-    return int(machine.show("NRestarts"))
 
 
 def chatd_lines(machine: Machine, level: int) -> list[str]:
@@ -38,12 +25,12 @@ def test_start_waits_until_chatd_is_ready(machine: Machine) -> None:
     machine.systemctl("stop", *UNITS)
     machine.systemctl("start", "--no-block", "chatd.service")
     wait_for(lambda: machine.pid > 0, "chatd's process")
-    kill(machine, "STOP")
+    machine.kill("STOP")
     assert machine.show("ActiveState") == "activating", "it was stopped too late to see"
     with subprocess.Popen(machine.box.command("systemctl", "start", "chatd.service")) as start:
         with pytest.raises(subprocess.TimeoutExpired):
             start.wait(0.5)
-        kill(machine, "CONT")
+        machine.kill("CONT")
         assert start.wait(30) == 0
     assert machine.show("ActiveState") == "active"
 
@@ -94,98 +81,6 @@ def test_clients_that_came_before_chatd_are_all_answered(machine: Machine) -> No
     assert answers == [machine.pid] * CLIENTS
     for client in clients:
         client.close()
-
-
-def test_the_watchdog_ends_a_loop_that_hangs(machine: Machine) -> None:
-    with machine.changed("chatd.service", "[Service]\nWatchdogSec=1\n"):
-        machine.restart()
-        wedged, count = machine.pid, restarts(machine)
-        kill(machine, "STOP")
-        wait_for(lambda: restarts(machine) > count, "a restart by the watchdog")
-        assert machine.answers()
-        assert machine.pid != wedged
-        assert "Watchdog timeout" in machine.journal()
-
-
-def test_the_watchdog_leaves_a_healthy_chatd_alone(machine: Machine) -> None:
-    with machine.changed("chatd.service", "[Service]\nWatchdogSec=1\n"):
-        machine.restart()
-        before = machine.pid
-        assert machine.ask(machine.prompt(), "slow").text.split() == [str(n) for n in range(20)]
-        time.sleep(2)  # the claim is that nothing happens in this time
-        assert machine.pid == before
-
-
-def test_a_running_turn_goes_on_after_kill_9(machine: Machine) -> None:
-    before = machine.pid
-    params = methods.TurnStart(prompt=machine.prompt(), key=secrets.token_hex(8), model="slow")
-    text, killed = "", False
-    event: object = None
-    for event in machine.follow(params):
-        if isinstance(event, methods.Event) and event.kind == "attempt":
-            text = ""
-        elif isinstance(event, methods.Delta):
-            text += event.text
-            if not killed:
-                kill(machine, "KILL")
-                killed = True
-    assert isinstance(event, methods.End)
-    assert event.ending.state == "done"
-    assert text.split() == [str(n) for n in range(20)]
-    assert machine.pid != before
-
-
-def test_chat_explains_a_chatd_that_cannot_start(machine: Machine) -> None:
-    machine.box.path(CONFIG).write_text("[limits]\ntoken_s = 'soon'\n")
-    ran = machine.box.run("systemctl", "restart", "chatd.service")
-    assert ran.status != 0
-    assert re.search(r"chatd\.toml:2: limits\.token_s: ", machine.journal())
-    ran = machine.chat("-0", machine.prompt())
-    assert (ran.status, ran.out) == (79, b"")
-    assert "systemctl" in ran.err
-    assert len(ran.err.splitlines()) == 1
-
-
-def test_without_its_mount_chatd_does_not_start_and_the_journal_says_so(
-    machine: Machine,
-) -> None:
-    machine.systemctl("stop", *UNITS, MOUNT)
-    with machine.changed(MOUNT, "[Mount]\nOptions=nonsense=1\n"):
-        ran = machine.box.run("systemctl", "start", "chatd.service")
-        assert ran.status != 0
-        assert machine.show("ActiveState") == "inactive"
-        assert "Dependency failed for chatd.service" in machine.journal()
-        assert "bad option" in machine.journal("-u", MOUNT)
-
-
-def test_a_directory_in_the_mounts_place_is_refused(machine: Machine) -> None:
-    machine.systemctl("stop", *UNITS, MOUNT)
-    ran = machine.box.run(
-        *("setpriv", "--reuid", "chatd", "--regid", "chatd", "--clear-groups"),
-        *("/opt/chatd/current/bin/chatd", "--system", "--socket", "/tmp/chatd.sock"),
-    )
-    assert ran.status == 73
-    assert ran.err.startswith(f"chatd: {STORE} ")
-    assert len(ran.err.splitlines()) == 1
-
-
-def test_a_full_mount_is_told_as_such(machine: Machine) -> None:
-    box = machine.box
-    box.do("mount", "-o", "remount,size=64M", STORE)  # 2 GiB would only take longer to fill
-    full = box.run("dd", "if=/dev/zero", f"of={STORE}/ballast", "bs=1M")
-    assert "No space left on device" in full.err
-    try:
-        with pytest.raises(errors.StoreFull):
-            for _ in range(10):  # it has kept a few MiB for such a day
-                machine.ask(machine.prompt() + " " * 2**20)
-        ran = machine.chat("-0", "-m", "hash", machine.prompt())
-        assert (ran.status, ran.out) == (73, b"")
-        assert len(ran.err.splitlines()) == 1
-        assert machine.show("ActiveState") == "active"
-    finally:
-        box.do("rm", f"{STORE}/ballast")
-        box.do("mount", "-o", "remount,size=2G", STORE)
-    assert machine.answers()
 
 
 def test_nothing_in_the_mount_can_be_run(machine: Machine) -> None:
