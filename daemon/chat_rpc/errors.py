@@ -16,6 +16,7 @@ RpcError
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from chat_rpc.shapes import Failure
 from chat_rpc.wire import Fault
 
 
@@ -89,7 +90,7 @@ class MessageTooLarge(RpcError):
 
 
 class Overloaded(RpcError):
-    """Too many requests of this connection are unanswered."""
+    """Too much at once: of a connection, of a user, or for a model server, which said so."""
 
     code, kind, exit, retryable = 1005, "overloaded", 75, True
 
@@ -229,6 +230,12 @@ class NotRunning(RpcError):
 def table() -> list[type[RpcError]]:
     """Return every error that may cross the wire, by code."""
     return sorted(_descendants(RpcError), key=lambda error: (error.code > 0, abs(error.code)))
+
+
+def from_failure(failure: Failure, turn: str | None = None) -> RpcError:
+    """Return the error that a turn ended with."""
+    kind = _BY_CODE.get(failure.code, RpcError)
+    return kind(failure.message, turn=turn, retry_after_ms=failure.retry_after_ms)
 
 
 def from_fault(fault: Fault) -> RpcError:

@@ -53,6 +53,7 @@ class Failure(Struct):
     code: int
     kind: str
     message: str
+    retry_after_ms: int | None = None
 
 
 class Ending(Struct, kw_only=True):

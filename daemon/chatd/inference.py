@@ -119,7 +119,8 @@ class Inference:
             with boundary(log, f"turn {work.turn.id}", **work.names):
                 return await self._attempt(work)
         except errors.RpcError as exc:
-            return work.ending("failed", Failure(exc.code, exc.kind, exc.message))
+            failure = Failure(exc.code, exc.kind, exc.message, exc.retry_after_ms)
+            return work.ending("failed", failure)
         except asyncio.CancelledError:
             if self._abandoning:
                 return None  # without an end in the journal: the next daemon asks again
@@ -219,7 +220,13 @@ class Attempt:
             async with asyncio.timeout(self._limits.first_token_s) as clock:
                 self._finish = await server.reply(self._choice.model, self._messages, options, take)
         except TimeoutError:
-            raise errors.Stalled(f"{server.name} sent no more tokens") from None
+            limits = self._limits
+            what, wait_s = (
+                ("sent no more tokens", limits.token_s)
+                if self._timings.first_ms
+                else ("sent no first token", limits.first_token_s)
+            )
+            raise errors.Stalled(f"{server.name} {what} in {wait_s:g} s") from None
 
     def check(self) -> None:
         """Raise unless the reply is a good one; then a held one is passed on."""

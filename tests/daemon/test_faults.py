@@ -23,11 +23,11 @@ FAULTS: list[tuple[str, type[errors.RpcError], bool]] = [
     ("empty", errors.ChecksFailed, False),
     ("html", errors.NotTheProtocol, False),
     ("garbage", errors.NotTheProtocol, False),
-    ("binary", errors.CutOff, False),
+    ("binary", errors.NotTheProtocol, False),
     ("huge-event", errors.NotTheProtocol, False),
     ("error-mid-stream", errors.ServerError, True),
     ("e401", errors.ServerError, False),
-    ("e429", errors.ServerError, False),
+    ("e429", errors.Overloaded, False),
     ("e500", errors.ServerError, False),
     ("redirect", errors.ServerError, False),
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOT_FOR_CHAT = ("embed", "rerank", "whisper")
+NAMES = 10  # of models, that an error lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,23 @@ class Pool:
         """Return who answers `uid`; raises NoSuchModel or ServerUnreachable."""
         if asked == demo.MODEL:
             return self._choose_demo()
-        known = [server for server in await self._look(uid) if server.usable]
+        looked = await self._look(uid)
+        known = [server for server in looked if server.usable]
         for candidate in known:
             if model := _match(candidate, asked):
                 return _choice(candidate, model)
         for candidate in known:
             if not candidate.models and asked:  # it cannot list them, so it may have it
                 return _choice(candidate, asked)
+        own = {settings.name for settings in self._config.servers}
+        faults = {server.name: server.note for server in looked if server.note}
+        if asked in faults:
+            raise errors.ServerUnreachable(faults[asked])
+        why = "; ".join(note for name, note in faults.items() if name in own)
+        if why and not known:  # the demo is for who has no server, not for who has one that fails
+            raise errors.ServerUnreachable(why)
         if asked is not None:
-            names = ", ".join(name for candidate in known for name in candidate.models)
-            raise errors.NoSuchModel(f"no model is called {asked}; there is: {names or 'none'}")
+            raise errors.NoSuchModel(_no_such(asked, known) + (f"; {why}" if why else ""))
         return self._choose_demo()
 
     async def models(self, uid: int) -> list[Model]:
@@ -242,6 +250,12 @@ def _match(known: Known, asked: str | None) -> str | None:
         return known.default_model()
     alike = [model for model in known.models if plain_name(model) == plain_name(asked)]
     return alike[0] if alike else None
+
+
+def _no_such(asked: str, known: list[Known]) -> str:
+    names = [name for candidate in known for name in candidate.models]
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    return f"no model is called {asked}; there is: {', '.join(names[:NAMES]) or 'none'}{more}"
 
 
 def _choice(known: Known, model: str) -> Choice:

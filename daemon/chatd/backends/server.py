@@ -7,10 +7,9 @@ was cut and an HTML page for good replies (docs/design.md, "The model side").
 Importing this takes half a second: only the pool does, once, when chatd is up.
 """
 
-import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NoReturn, cast
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 import httpx2
 import msgspec
@@ -19,16 +18,15 @@ import openai.resources.chat  # else the first turn does, and blocks everybody m
 from msgspec import Struct
 
 from chat_rpc import errors
-from chatd.backends import http, sse
+from chatd.backends import failures, http
 from chatd.backends.pieces import Finish
 from chatd.backends.reply import Reply, Take
-from chatd.backends.transport import Check
+from chatd.backends.transport import Body, Check
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
-CONTEXT_CODES = ("exceed_context_size_error", "context_length_exceeded", "ContextWindowExceeded")
-WORD = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+LINGER_S = 1.0  # for what may come after the finish reason: the usage, the end of the stream
 
 
 class _Meta(Struct):
@@ -51,7 +49,12 @@ class _Models(Struct):
     data: list[_Model]
 
 
+class _Whole(Struct):
+    error: object = None
+
+
 _decode_models = msgspec.json.Decoder(_Models).decode
+_decode_whole = msgspec.json.Decoder(_Whole).decode
 
 
 class ModelServer:
@@ -88,7 +91,7 @@ class ModelServer:
 
         Empty if it cannot say but takes chats.
         """
-        async with self._errors():
+        with failures.told(self.name, self.url):
             response = await self._http.get(
                 f"{self.url}/models",
                 headers={"Authorization": f"Bearer {self._api_key}"},
@@ -98,10 +101,10 @@ class ModelServer:
             if status == 200:
                 listed = _decode_models(response.content).data
                 return {model.id: model.context_tokens for model in listed}
-            if status in (401, 403):
-                raise errors.ServerError(f"{self.name} wants an API key (HTTP {status})")
             if status >= 500 and await self._takes_chats(timeout_s):
                 return {}
+            if status in (401, 403, 429, 503):
+                raise failures.status(self.name, status)
         raise errors.NotTheProtocol(f"{self.name} lists no models (HTTP {status})")
 
     async def reply(
@@ -117,20 +120,16 @@ class ModelServer:
         server's slot.
         """
         reply = Reply(self.name, take)
-        async with (
-            self._errors(),
-            self._client.chat.completions.with_streaming_response.create(
+        with failures.told(self.name, self.url):
+            async with self._client.chat.completions.with_streaming_response.create(
                 model=model,
                 messages=cast("list[ChatCompletionMessageParam]", messages),
                 stream=True,
                 stream_options={"include_usage": True},
                 extra_body=dict(options) or None,
-            ) as response,
-        ):
-            kind = response.headers.get("content-type", "")
-            if not kind.startswith("text/event-stream"):
-                raise errors.NotTheProtocol(f"{self.name} sent no event stream {_word(kind)}")
-            await response.http_response.extensions["body"].pour(reply.feed)
+            ) as response:
+                await self._refuse_other_kinds(response.http_response)
+                await _pour(response.http_response.extensions["body"], reply)
         return reply.finish()
 
     async def close(self) -> None:
@@ -141,45 +140,36 @@ class ModelServer:
         response = await self._http.get(f"{self.url}/chat/completions", timeout=timeout_s)
         return response.status_code == 405
 
-    @asynccontextmanager
-    async def _errors(self) -> AsyncIterator[None]:
-        """Turn what the client raises into the error table; the server's own words stay out."""
-        try:
-            yield
-        except http.Refused as exc:
-            raise errors.ServerUnreachable(f"{self.name} at {self.url}: {exc}") from None
-        except openai.APIStatusError as exc:
-            self._refuse(exc)
-        except (openai.APITimeoutError, httpx2.TimeoutException) as exc:
-            raise errors.ServerUnreachable(f"{self.name} at {self.url} did not answer") from exc
-        except (openai.APIConnectionError, httpx2.ConnectError) as exc:
-            cause = exc.__cause__
-            if isinstance(cause, http.Refused):
-                why = f"{self.name} at {self.url}: {cause}"
-                raise errors.ServerUnreachable(why) from None
-            if isinstance(cause, httpx2.RemoteProtocolError):
-                raise errors.NotTheProtocol(f"{self.name} does not speak HTTP") from exc
-            raise errors.ServerUnreachable(f"{self.name} at {self.url} does not answer") from exc
-        except httpx2.RemoteProtocolError as exc:
-            raise errors.NotTheProtocol(f"{self.name} sent what is not HTTP") from exc
-        except httpx2.HTTPError as exc:
-            raise errors.CutOff(f"{self.name} closed the connection in mid-reply") from exc
-        except sse.EventTooLong as exc:
-            raise errors.NotTheProtocol(f"{self.name} sent an event of over 8 MiB") from exc
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise errors.NotTheProtocol(f"{self.name} sent what is not the protocol") from exc
-
-    def _refuse(self, exc: openai.APIStatusError) -> NoReturn:
-        status, code = exc.status_code, f"{exc.code or ''} {exc.type or ''}"
-        if any(known in code for known in CONTEXT_CODES):
-            raise errors.ContextTooLong(f"the conversation is too long for {self.name}") from exc
-        if status == 404:
-            raise errors.NoSuchModel(f"{self.name} does not have this model") from exc
-        message = f"{self.name} answered HTTP {status} {_word(exc.type or '')}".rstrip()
-        raise errors.ServerError(message) from exc
+    async def _refuse_other_kinds(self, response: httpx2.Response) -> None:
+        """Raise what a response means that is not a stream of events."""
+        kind = response.headers.get("content-type", "").lower()
+        packed = response.headers.get("content-encoding", "identity")
+        if packed != "identity":
+            word = failures.identifier(packed)
+            raise errors.NotTheProtocol(f"{self.name} packs its reply, unasked ({word})")
+        if kind.startswith("application/json"):
+            said = _decode_whole(await response.aread())
+            if said.error:
+                raise failures.reported(self.name, said.error)
+            raise errors.NotTheProtocol(f"{self.name} does not stream: it answered in one piece")
+        if not kind.startswith("text/event-stream"):
+            raise errors.NotTheProtocol(
+                f"{self.name} sent no event stream {failures.identifier(kind)}".rstrip()
+            )
 
 
-def _word(text: str) -> str:
-    """Return `text` if it is a plain identifier: anything longer may echo a prompt."""
-    plain = text.partition(";")[0].strip().replace("/", "-")
-    return plain if WORD.fullmatch(plain) else ""
+async def _pour(body: Body, reply: Reply) -> None:
+    """Give the reply all that comes; once it has its finish reason, only what comes at once."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as clock:
+
+            def feed(received: bytes) -> None:
+                reply.feed(received)
+                if reply.is_finished and clock.when() is None:
+                    clock.reschedule(loop.time() + LINGER_S)
+
+            await body.pour(feed)
+    except (TimeoutError, httpx2.HTTPError):
+        if not reply.is_finished:
+            raise

@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from chat_rpc import errors, methods, wire
+from chat_rpc import errors, methods
 from chatd.chats import following
 from chatd.chats.session import Session
 from chatd.chats.turns import Turn
@@ -53,9 +53,7 @@ async def _whole(
     await context.inference.wait(turn)
     if turn.ending is None:
         raise errors.Draining("chatd is stopping; the next one asks again", turn=turn.id)
-    if (failure := turn.ending.error) is not None:
-        error = errors.from_fault(wire.Fault(failure.code, failure.message))
-        error.turn = turn.id
-        raise error
+    if turn.ending.error is not None:
+        raise errors.from_failure(turn.ending.error, turn.id)
     reply = session.view(session.turn(turn.id))  # by its id: it may have been destroyed just now
     return methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed, reply=reply)
