@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chat_cli import output
-from chat_cli.main import VERBS
+from chat_cli.verbs import VERBS
 from chat_rpc import errors, methods
 from chatd import config
 from chatd.store import journal

@@ -1,36 +1,47 @@
-"""`chat list` and `chat show`: conversations, to find and to read."""
+"""`chat list`, `show`, `search` and `select`: conversations, to find and to read."""
 
 import time
 from typing import Annotated
 
-import msgspec
 import typer
 
-from chat_cli import link, output
-from chat_rpc import errors, methods
+from chat_cli import link, naming, output, spans
+from chat_rpc import methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-ID_CHARS = 8
+Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="How many.")]
+PAGE = 1000
 
 
 def list_(
     *,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="How many.")] = 50,
+    limit: Limit = 50,
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Those that `chat rm` deleted, till they go for good.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List your conversations, last used first."""
-    chats = _chats(limit)
+    """List your conversations, last used first.
+
+    ENDS tells when one will be destroyed, unless it is used before or kept (see keep).
+
+    \b
+      chat list
+      chat list --json | jq -r 'select(.turns > 5).title'
+    """
+    chats = _chats(limit, deleted=deleted)
     if as_json:
         for chat in chats:
-            output.line(msgspec.json.encode(chat).decode())
+            output.json(chat)
         return
     now = time.time()
     output.table(
-        ("ID", "USED", "TURNS", "STATE", "MODEL", "TITLE"),
+        ("ID", "USED", "ENDS", "TURNS", "STATE", "MODEL", "TITLE"),
         (
             (
-                chat.chat[:ID_CHARS],
-                _ago(now - chat.used),
+                chat.chat[: naming.ID_CHARS],
+                spans.ago(now - chat.used),
+                f"in {spans.rough(chat.ends - now)}",
                 str(chat.turns),
                 chat.state,
                 chat.model or "-",
@@ -42,50 +53,134 @@ def list_(
 
 
 def show(
-    id_: Annotated[
-        str | None,
-        typer.Argument(metavar="[ID]", help="Its beginning is enough. Default: the last used."),
-    ] = None,
+    name: naming.Named = None,
     *,
+    all_: Annotated[
+        bool, typer.Option("--all", help="With the answers that others stand in place of.")
+    ] = False,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="With each attempt, and what the checks said of it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print a conversation."""
+    """Print a conversation, or one turn of it.
+
+    \b
+      chat show              the last one that you used
+      chat show 4fq@2        the second question and its answer
+      chat show @-1/1        the first answer to the last question
+      chat show deploy --attempts
+    """
     client = link.connect()
-    if id_ is None:
-        last = client.call(methods.CHATS, methods.Page(limit=1)).chats
-        if not last:
-            raise errors.NoSuchChat("there is no conversation yet")
-        id_ = last[0].chat
-    chat = client.call(methods.CHAT, methods.ChatGet(chat=id_))
+    name = name or naming.Name()
+    if name.turn is None:
+        wanted = methods.ChatGet(chat=naming.chat_of(client, name.chat), all=all_, tried=attempts)
+        chat = client.call(methods.CHAT, wanted)
+        if as_json:
+            output.json(chat)
+            return
+        turns = chat.turns
+    else:
+        turn = naming.turn_of(client, name)
+        if attempts:
+            turn = client.call(methods.GET, methods.TurnGet(turn=turn.turn, tried=True))
+        if as_json:
+            output.json(turn)
+            return
+        turns = [turn]
+    for turn in turns:
+        _print(turn)
+
+
+def search(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", show_default=False)],
+    *,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Find words in your conversations.
+
+    They are looked for as they stand, case apart, in questions and answers. Exits with 1 when they
+    are nowhere, as grep does.
+
+    \b
+      chat search tmpfs
+      chat search "out of memory" --json | jq -r .chat | sort -u
+    """
+    client = link.connect()
+    wanted = methods.Search(words=" ".join(words), limit=min(limit, PAGE))
+    found = client.call(methods.SEARCH, wanted).found
     if as_json:
-        output.line(msgspec.json.encode(chat).decode())
-        return
-    for turn in chat.turns:
-        said = "\n\n".join(part for part in (turn.prompt, turn.data) if part)
-        output.line("\n".join(f"> {part}" for part in said.splitlines()) + "\n")
-        output.line(turn.text.rstrip("\n") or "(no reply)")
-        if turn.state != "done":
-            why = turn.ending and turn.ending.error and turn.ending.error.message
-            output.line(f"({turn.state}{f': {why}' if why else ''})")
-        output.line("")
+        for hit in found:
+            output.json(hit)
+    else:
+        output.table(
+            ("ID", "TITLE", "TEXT"),
+            ((hit.chat[: naming.ID_CHARS], hit.title, hit.text) for hit in found),
+        )
+    if not found:
+        raise SystemExit(1)
 
 
-def _chats(limit: int) -> list[methods.ChatLine]:
+def select(
+    name: Annotated[
+        naming.Name,
+        typer.Argument(
+            parser=naming.parse, metavar="ID@N/M", help="The M-th answer to the N-th question."
+        ),
+    ],
+) -> None:
+    """Go on from another answer than the last one made.
+
+    What came after that answer comes with it. `chat show` tells where there are several.
+
+    \b
+      chat select @-1/1      the first answer to the last question
+      chat select deploy@2/3
+    """
+    client = link.connect()
+    turn = naming.turn_of(client, name)
+    client.call(methods.SELECT, methods.Select(chat=turn.chat, turn=turn.turn))
+    output.note("the conversation goes on from there")
+
+
+def _print(turn: methods.Turn) -> None:
+    said = "\n\n".join(part for part in (turn.prompt, turn.data) if part)
+    output.line("\n".join(f"> {part}" for part in said.splitlines()) + "\n")
+    for file in turn.files:
+        output.line(f"> [{file.name}, {file.media}, {output.size(file.size_bytes)}]\n")
+    for tried in turn.tried or ():
+        output.line(f"[attempt {tried.n}, {tried.by}: {_judged(tried)}]")
+        output.line(tried.text.rstrip("\n") + "\n")
+    output.line(turn.text.rstrip("\n") or "(no reply)")
+    if turn.state != "done":
+        why = turn.ending and turn.ending.error and turn.ending.error.message
+        output.line(f"({turn.state}{f': {why}' if why else ''})")
+    if len(turn.siblings) > 1:
+        number = turn.siblings.index(turn.turn) + 1
+        output.line(f"(answer {number} of {len(turn.siblings)}; another: chat select ID@N/M)")
+    output.line("")
+
+
+def _judged(tried: methods.Tried) -> str:
+    if tried.error is not None:
+        return tried.error.message
+    if tried.verdict is None:
+        return "not checked"
+    failed = [check for check in tried.verdict.checks if check.verdict in ("fail", "error")]
+    reasons = "; ".join(f"{check.id}: {check.reason or check.verdict}" for check in failed)
+    return tried.verdict.verdict + (f" ({reasons})" if reasons else "")
+
+
+def _chats(limit: int, *, deleted: bool) -> list[methods.ChatLine]:
     client = link.connect()
     chats: list[methods.ChatLine] = []
     after: str | None = None
     while len(chats) < limit:
-        wanted = min(1000, limit - len(chats))
-        page = client.call(methods.CHATS, methods.Page(limit=wanted, after=after))
+        wanted = methods.Page(limit=min(PAGE, limit - len(chats)), after=after, deleted=deleted)
+        page = client.call(methods.CHATS, wanted)
         chats += page.chats
         after = page.next
         if after is None:
             break
     return chats
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit} ago"
-    return "now"

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-import msgspec
 import typer
 
-from chat_cli import link, output
+from chat_cli import link, output, spans
 from chat_rpc import errors, methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -18,7 +17,7 @@ def models(*, as_json: AsJson = False) -> None:
     found = client.call(methods.MODELS, methods.Nothing()).models
     if as_json:
         for model in found:
-            output.line(msgspec.json.encode(model).decode())
+            output.json(model)
     else:
         output.table(
             ("MODEL", "SERVER", "ADDRESS"),
@@ -48,14 +47,14 @@ def status(
     link.warn_of_skew(client.call(methods.HELLO, methods.Nothing()))
     now = client.call(methods.STATUS, methods.Nothing())
     if as_json:
-        output.line(msgspec.json.encode(now).decode())
+        output.json(now)
         return
     store = now.store
-    output.line(f"chatd {now.version}, pid {now.pid}, up {_duration(now.uptime_s)}")
+    output.line(f"chatd {now.version}, pid {now.pid}, up {spans.exact(now.uptime_s)}")
     output.line(f"socket  {now.socket}")
     output.line(
         f"store   {store.path} ({store.filesystem}, "
-        f"{_size(store.used_bytes)} of {_size(store.size_bytes)} used"
+        f"{output.size(store.used_bytes)} of {output.size(store.size_bytes)} used"
         f"{', may be swapped to a disk' if store.may_swap else ''})"
     )
     output.line(
@@ -63,18 +62,3 @@ def status(
         f"{now.running} running, {now.queued} queued"
     )
     output.line(f"engine  {now.engine}")
-
-
-def _duration(seconds: float) -> str:
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days:.0f} d {hours % 24:.0f} h"
-    return f"{hours:.0f} h {minutes % 60:.0f} min" if hours else f"{minutes:.0f} min"
-
-
-def _size(size_bytes: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size_bytes < 1024:
-            return f"{size_bytes:.0f} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.1f} TiB"

@@ -1,48 +1,15 @@
-"""The app: verbs against bare words, and every failure's exit code."""
+"""The command: verbs against bare words, and every failure's exit code."""
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
-
-import typer
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from chat_cli import output
-from chat_cli.asking import ask
-from chat_cli.conversations import list_, show
-from chat_cli.knowing import models, status
+from chat_cli.verbs import VERBS, Verb
 from chat_rpc import __version__, dumps, errors
 
-HELP = """Ask local models from the shell. Conversations stay in RAM.
-
-\b
-  chat "What is tmpfs?"            ask; the answer goes to stdout
-  git diff | chat "review this"    what is piped in comes after the words
-  chat -m NAME -s "Be brief" ...   choose the model, tell it how to be
-  chat -- list my files            words that begin with a command's name
-
-Exit codes: 0 good, 1 other, 2 usage, 3 failed a check, 4 cut off, 5 a check could not
-run, 65 bad input, 66 no such conversation, 69 no model server, 70 a bug, 73 cannot write,
-75 busy, 77 not allowed, 78 chatd is too old, 79 chatd is not running, 124 out of time,
-130 Ctrl-C, 141 closed pipe.
-"""
-
-app = typer.Typer(
-    name="chat",
-    help=HELP,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-VERBS: dict[str, Callable[..., None]] = {
-    "ask": ask,
-    "list": list_,
-    "show": show,
-    "models": models,
-    "status": status,
-}
-for _name, _command in VERBS.items():
-    app.command(_name)(_command)
+if TYPE_CHECKING:
+    import typer
 
 
 def main() -> NoReturn:
@@ -67,22 +34,51 @@ def run(arguments: Sequence[str]) -> int:
         return exc.code if isinstance(exc.code, int) else 1
 
 
+def app_of(verb: Verb) -> "typer.Typer":
+    """Import a command's code, and return what can be run."""
+    from importlib import import_module
+
+    import typer
+
+    from chat_cli import apps
+
+    module, _, name = verb.place.partition(":")
+    found = getattr(import_module(f"chat_cli.{module}"), name)
+    if isinstance(found, typer.Typer):
+        return found
+    app = apps.new()
+    app.command(verb.name)(found)
+    return app
+
+
 def _run(arguments: list[str]) -> int:
     first = arguments[0] if arguments else ""
     if first in ("--version", "-V"):
         output.line(f"chat {__version__}")
         return 0
-    is_command = first in VERBS or first in ("-h", "--help")
-    if not is_command:
-        _hint_at_verb(arguments)
-        arguments = ["ask", *arguments]
+    if first in ("-h", "--help"):
+        from chat_cli import manual
+
+        output.line(manual.overview())
+        return 0
+    if first in VERBS:
+        return _run_verb(VERBS[first], arguments[1:])
+    _hint_at_verb(arguments)
+    return _run_verb(VERBS["ask"], arguments)
+
+
+def _run_verb(verb: Verb, arguments: list[str]) -> int:
+    import typer
+
     try:
-        status: int | None = app(arguments, prog_name="chat", standalone_mode=False)
+        status: int | None = app_of(verb)(
+            arguments, prog_name=f"chat {verb.name}", standalone_mode=False
+        )
     except typer.TyperException as exc:
         output.note(exc.message)
-        if first in VERBS and first != "ask" and len(arguments) > 1:
-            words = " ".join(arguments)
-            output.note(f"{first!r} is a command; to ask a model: chat -- {words}")
+        if verb.name != "ask" and arguments:
+            words = " ".join([verb.name, *arguments])
+            output.note(f"{verb.name!r} is a command; to ask a model: chat -- {words}")
         else:
             output.note("see: chat --help")
         return exc.exit_code

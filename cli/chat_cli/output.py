@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from chat_cli.terminal import safe
@@ -45,6 +46,46 @@ def note(text: str) -> None:
     """Tell the person something; every line begins with the program's name."""
     for part in text.splitlines():
         sys.stderr.write(f"chat: {_for(sys.stderr, part)}\n")
+
+
+def json(value: object) -> None:
+    """Print one object on one line."""
+    import msgspec
+
+    line(msgspec.json.encode(value).decode())
+
+
+def save(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file that a person named, for the person alone; raises CannotWrite."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
+    try:
+        with open(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except FileExistsError:
+        raise CannotWrite(f"{path} is there already; --force overwrites it") from None
+    except OSError as exc:
+        raise CannotWrite(f"{path}: {exc.strerror}") from exc
+
+
+def ask_yes(question: str, *, no_input: bool) -> None:
+    """Return if the person says yes; raises SystemExit(2) where nobody can be asked."""
+    if no_input or not (sys.stdin and sys.stdin.isatty()):
+        note(f"to {question.rstrip('?')}, say -y: nobody can be asked here")
+        raise SystemExit(2)
+    sys.stderr.write(f"chat: {_for(sys.stderr, question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        note("nothing was done")
+        raise SystemExit(1)
+
+
+def size(size_bytes: float) -> str:
+    """Return a size as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -10,7 +10,7 @@ RpcError
 ├─ 4xxx the store      StoreFull  Cancelled  StoreCorrupt
 └─ 5xxx the checks     ChecksFailed  CheckError
 
-`NotRunning` is the clients' own: there is nobody to send a code.
+`NotRunning` and `NoSuchFile` are the clients' own: there is nobody to send a code.
 """
 
 from collections.abc import Iterator
@@ -225,6 +225,12 @@ class NotRunning(RpcError):
     """chatd does not answer; never sent, only met by a client."""
 
     code, kind, exit, retryable = 0, "chatd is not running", 79, True
+
+
+class NoSuchFile(RpcError):
+    """A file that a person named cannot be read; never sent, only met by a client."""
+
+    code, kind, exit = 0, "no such file", 66
 
 
 def table() -> list[type[RpcError]]:

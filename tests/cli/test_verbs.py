@@ -6,8 +6,10 @@ import re
 import pytest
 from tests.conftest import RunChat
 from tests.harness import CHAT, Daemon, run
+from typer.main import get_command
 
-from chat_cli.main import VERBS, _is_near
+from chat_cli.main import _is_near, app_of
+from chat_cli.verbs import VERBS, Verb
 from chat_rpc import __version__
 
 
@@ -81,7 +83,7 @@ def test_list_and_show_tell_what_was_said(chat: RunChat) -> None:
     chat("-0", "-m", "nofinish", "second")
     rows = [line.split("\t") for line in chat("list").out.decode().splitlines()]
     assert [row[-1] for row in rows] == ["second", "first question"]
-    assert [row[3] for row in rows] == ["failed", "done"]
+    assert [row[4] for row in rows] == ["failed", "done"]
     shown = chat("show", rows[1][0]).out.decode()
     assert shown.startswith("> first question\n> \n> with data\n\nfirst question\n\nwith data\n")
     assert "(failed: " in chat("show").out.decode()
@@ -116,3 +118,8 @@ def test_no_flag_is_a_usage_error_with_help(chat: RunChat) -> None:
     ran = chat("--colour", "x")
     assert ran.status == 2
     assert re.search(r"no such option.*--colour", ran.err, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
+def test_the_summary_of_a_verb_is_the_first_line_of_its_help(verb: Verb) -> None:
+    assert (get_command(app_of(verb)).help or "").splitlines()[0] == verb.summary

@@ -1,0 +1,84 @@
+"""How a person names a conversation and a turn in it: ID, ID@N, ID@N/M, or @N in the last one.
+
+ID is a title or the beginning of an id.  N counts turns from 1, or from the end: -1 is the last.
+M counts the answers to that question, from 1.
+"""
+
+import re
+from typing import Annotated, NamedTuple
+
+import typer
+
+from chat_rpc import errors, methods
+from chat_rpc.client import Client
+
+ID_CHARS = 8  # of an id, shown: enough to name it by
+
+_NUMBERED = re.compile(r"(.*)@(-?\d+)?(?:/(\d+))?", re.DOTALL)
+
+
+class Name(NamedTuple):
+    """`chat` None: the last used.  `turn` None: the last, or all of them.  `answer` None: as is."""
+
+    chat: str | None = None
+    turn: int | None = None
+    answer: int | None = None
+
+
+def parse(text: str) -> Name:
+    """Return what `text` names; raises BadParameter."""
+    numbered = _NUMBERED.fullmatch(text)
+    if numbered is None:
+        return Name(text)
+    chat, turn, answer = numbered.groups()
+    if turn is not None and int(turn) == 0:
+        raise typer.BadParameter("turns count from 1, or from the end: -1 is the last")
+    return Name(chat or None, int(turn or -1), int(answer) if answer else None)
+
+
+ChatNamed = Annotated[
+    str, typer.Argument(metavar="ID", help="A title, or the beginning of an id (see list).")
+]
+Named = Annotated[
+    Name | None,
+    typer.Argument(
+        parser=parse,
+        metavar="[ID[@N]]",
+        show_default=False,
+        help="A title or the beginning of an id, and the number of a turn: 1, 2, or -1 for the "
+        "last. @N is a turn of the conversation that you used last. Default: its last turn.",
+    ),
+]
+
+
+def chat_of(client: Client, name: str | None) -> str:
+    """Return what the daemon is to be told: the name, or the id of the chat that was used last."""
+    if name is not None:
+        return name
+    last = client.call(methods.CHATS, methods.Page(limit=1)).chats
+    if not last:
+        raise errors.NoSuchChat("there is no conversation yet")
+    return last[0].chat
+
+
+def turn_of(client: Client, name: Name) -> methods.Turn:
+    """Return the turn that is named; without a number the last."""
+    chat = client.call(methods.CHAT, methods.ChatGet(chat=chat_of(client, name.chat)))
+    turn = pick(chat, name.turn or -1)
+    if name.answer is None:
+        return turn
+    answers = turn.siblings or [turn.turn]
+    if not 1 <= name.answer <= len(answers):
+        raise errors.NoSuchTurn(f"that question has {len(answers)} answers, and no {name.answer}")
+    return client.call(methods.GET, methods.TurnGet(turn=answers[name.answer - 1]))
+
+
+def pick(chat: methods.Chat, number: int) -> methods.Turn:
+    """Return the turn with this number in the chat; raises NoSuchTurn."""
+    index = number - 1 if number > 0 else number
+    try:
+        return chat.turns[index]
+    except IndexError:
+        raise errors.NoSuchTurn(
+            f"{chat.title!r} has {len(chat.turns)} turns, and no {number}"
+        ) from None

@@ -1,0 +1,38 @@
+"""The commands on one page: where each one's code is, and what it does.  They are not imported."""
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """A command: `place` is `module:name` of its function, or of the Typer of a group."""
+
+    name: str
+    place: str
+    summary: str
+
+
+ASKING = (
+    Verb("ask", "asking:ask", "Ask a model. The answer goes to stdout, everything else to stderr."),
+    Verb("retry", "again:retry", "Ask the same again; the answer stands beside the old one."),
+    Verb("edit", "again:edit", "Change a question in your editor, and ask it anew."),
+)
+CONVERSATIONS = (
+    Verb("list", "conversations:list_", "List your conversations, last used first."),
+    Verb("show", "conversations:show", "Print a conversation, or one turn of it."),
+    Verb("search", "conversations:search", "Find words in your conversations."),
+    Verb("select", "conversations:select", "Go on from another answer than the last one made."),
+    Verb("rename", "keeping:rename", "Give a conversation a title, by which it can be named."),
+    Verb("keep", "keeping:keep", "Let a conversation live longer, or shorter."),
+    Verb("rm", "keeping:rm", "Delete a conversation; for an hour it can be brought back."),
+    Verb("undelete", "keeping:undelete", "Bring a deleted conversation back."),
+    Verb("wipe", "keeping:wipe", "Destroy conversations at once, for good."),
+    Verb("export", "carrying:export", "Write a conversation down, to keep or to carry elsewhere."),
+    Verb("import", "carrying:import_", "Make a conversation of an export, from here or elsewhere."),
+    Verb("fork", "carrying:fork", "Copy a conversation, to go on in another way."),
+)
+KNOWING = (
+    Verb("models", "knowing:models", "List the models that you can ask; the first is the default."),
+    Verb("status", "knowing:status", "Tell how chatd is."),
+)
+GROUPS = {"Asking": ASKING, "Conversations": CONVERSATIONS, "Knowing": KNOWING}
+VERBS = {verb.name: verb for group in GROUPS.values() for verb in group}
