@@ -67,9 +67,9 @@ def import_(
 
 
 def fork(name: naming.Named = None) -> None:
-    """Copy a conversation, to go on in another way; prints the copy's id.
+    """Copy a conversation, to go on in another way.
 
-    With @N, up to and with that turn.
+    With @N, up to and with that turn. Prints the copy's id.
 
     \b
       chat fork deploy

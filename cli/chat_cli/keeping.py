@@ -36,7 +36,9 @@ def keep(
         str, typer.Option("--for", metavar="TIME", help="90min, 12h, 7d, 2w; a year at most.")
     ] = "7d",
 ) -> None:
-    """Let a conversation live longer, or shorter: so long after each use.
+    """Let a conversation live longer, or shorter.
+
+    It ends so long after each use.
 
     \b
       chat keep deploy --for 7d

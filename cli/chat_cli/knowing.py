@@ -11,7 +11,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a l
 
 
 def models(*, as_json: AsJson = False) -> None:
-    """List the models that you can ask; the first is asked by default."""
+    """List the models that you can ask; the first is the default."""
     client = link.connect()
     probed = client.call(methods.PROBE, methods.Nothing()).servers
     found = client.call(methods.MODELS, methods.Nothing()).models
