@@ -3,8 +3,11 @@
 What each type of check means is in the daemon's `verifier`, and in docs/checks.md.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct, field
 
 Severity = Literal["hard", "soft"]
@@ -59,3 +62,50 @@ class CheckAsked(Struct, kw_only=True, omit_defaults=True):
     argv: list[str]
     timeout_s: float
     text: str | None = None
+
+
+class Answer(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What came of a check that chatd cannot do itself: an `exec` that its client ran."""
+
+    check: str  # its id
+    verdict: Word
+    reason: str = ""
+    score: float | None = None  # 0 to 1; None: as the verdict has it
+
+
+def parse(text: str) -> Check:
+    """Return the check that `type:value` stands for; raises ValueError.
+
+    Before the type may stand `not-`, `soft-` and `hard-`.  A value that is a JSON array or object
+    is one; any other is a text, as it stands.
+    """
+    name, _, value = text.partition(":")
+    check = Check(type=name.strip().lower().replace("_", "-"))
+    while check.type.startswith(("not-", "soft-", "hard-")):
+        prefix, _, check.type = check.type.partition("-")
+        if prefix == "not":
+            check.not_ = not check.not_
+        else:
+            check.severity = "soft" if prefix == "soft" else "hard"
+    if not check.type:
+        raise ValueError("a check is written type:value, such as words:..120")
+    check.value = _json(value) if value[:1] in ("{", "[") else value or None
+    return check
+
+
+def named(checks: Sequence[Check]) -> list[Check]:
+    """Return the checks with an id each: its own, or its type, numbered from the second on."""
+    seen: Counter[str] = Counter()
+    found = []
+    for check in checks:
+        seen[check.type] += 1
+        number = f"-{seen[check.type]}" if seen[check.type] > 1 else ""
+        found.append(msgspec.structs.replace(check, id=check.id or f"{check.type}{number}"))
+    return found
+
+
+def _json(text: str) -> Any:  # Any: JSON, as the type wants it
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text

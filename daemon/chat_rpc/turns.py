@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from chat_rpc.checks import Check, Verdict, Word
+from chat_rpc.checks import Answer, Check, Verdict, Word
 from chat_rpc.shapes import Id, Key, Params, Priority, State, Thumb, Title, Turn
 
 Tries = Annotated[int, Meta(ge=1, le=10)]
@@ -113,15 +113,21 @@ class Prompts(Struct):
 
 
 class Validate(Params):
-    """A reply to be checked; no model is asked.  `finish` is the server's own word."""
+    """A reply to be checked; no model is asked.  `finish` is the server's own word.
+
+    Checks from outside, such as `exec`, are answered by `answers`; without one they are errors.
+    """
 
     reply: str
     prompt: str = ""
     data: str = ""
     system: str | None = None
     finish: str = "stop"
+    tokens: int | None = None
+    total_ms: int | None = None
     checks: Checks = []
     without: list[str] = []
+    answers: Annotated[list[Answer], Meta(max_length=64)] = []
 
 
 class Said(Struct):

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chatd.handlers import admin, chat, model, rpc, system, turn
+from chatd.handlers import admin, chat, model, rpc, system, turn, validate
 from chatd.handlers.context import Context, Peer, Then
 
 Answer = Struct | Then
@@ -22,6 +22,7 @@ HANDLERS: Mapping[str, Handler] = {
     "turn.attach": turn.attach,
     "turn.cancel": turn.cancel,
     "turn.get": turn.get,
+    "turn.validate": validate.validate,
     "chat.list": chat.list_,
     "chat.get": chat.get,
     "chat.search": chat.search,

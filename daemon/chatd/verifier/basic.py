@@ -1,4 +1,4 @@
-"""The checks that are always on: a reply is whole and says something."""
+"""What makes a reply none: it was cut off, or says nothing."""
 
 from chat_rpc import errors
 
@@ -14,11 +14,23 @@ WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"}) | T
 
 def check(finish: str, *, is_blank: bool) -> None:
     """Raise CutOff or ChecksFailed unless the reply may be handed on; `finish` is the server's."""
-    if finish in CUT:
-        raise errors.CutOff(f"{CUT[finish]} ended the reply")
-    if finish not in WHOLE:  # abort, error, and what nobody has heard of
-        raise errors.CutOff("the server ended the reply, and not for a reason that makes it whole")
-    if is_blank and finish in TOOLS:
-        raise errors.ChecksFailed("the reply is empty: the model asked for a tool instead")
+    if why := why_cut(finish):
+        raise errors.CutOff(why)
     if is_blank:
-        raise errors.ChecksFailed("the reply is empty")
+        raise errors.ChecksFailed(why_empty(finish))
+
+
+def why_cut(finish: str) -> str | None:
+    """Return why a reply that ended so is not whole."""
+    if finish in CUT:
+        return f"{CUT[finish]} ended the reply"
+    if finish not in WHOLE:  # abort, error, and what nobody has heard of
+        return "the server ended the reply, and not for a reason that makes it whole"
+    return None
+
+
+def why_empty(finish: str) -> str:
+    """Return what to say of an empty reply that ended so."""
+    if finish in TOOLS:
+        return "the reply is empty: the model asked for a tool instead"
+    return "the reply is empty"

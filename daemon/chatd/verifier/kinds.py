@@ -1,0 +1,26 @@
+"""The table of all types of check, in the groups in which the pages tell of them."""
+
+from difflib import get_close_matches
+
+from chatd.verifier import health, outside, size, wording
+from chatd.verifier.rule import Kind
+
+GROUPS: dict[str, tuple[Kind, ...]] = {
+    "The generation": health.KINDS,
+    "Size": size.KINDS,
+    "Words": wording.KINDS,
+    "From outside": outside.KINDS,
+}
+KINDS: dict[str, Kind] = {kind.type: kind for kinds in GROUPS.values() for kind in kinds}
+ALWAYS = tuple(kind for kind in KINDS.values() if kind.is_always)
+
+
+def plain(type_: str) -> str:
+    """Return the name of a type as the table has it: `no_loop` is `no-loop`."""
+    return type_.replace("_", "-")
+
+
+def near(type_: str) -> str:
+    """Return " (did you mean x?)" for a type that is not in the table, or nothing."""
+    close = get_close_matches(type_, KINDS, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
