@@ -31,6 +31,7 @@ CONVERSATIONS = (
     Verb("fork", "carrying:fork", "Copy a conversation, to go on in another way."),
 )
 KNOWING = (
+    Verb("templates", "templates:list_", "List your templates, which -t names."),
     Verb("models", "knowing:models", "List the models that you can ask; the first is the default."),
     Verb("status", "knowing:status", "Tell how chatd is."),
 )

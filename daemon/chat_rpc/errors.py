@@ -10,7 +10,7 @@ RpcError
 ├─ 4xxx the store      StoreFull  Cancelled  StoreCorrupt
 └─ 5xxx the checks     ChecksFailed  CheckError
 
-`NotRunning` and `NoSuchFile` are the clients' own: there is nobody to send a code.
+`NotRunning`, `NoSuchFile` and `BadSettings` are the clients' own: there is nobody to send a code.
 """
 
 from collections.abc import Iterator
@@ -231,6 +231,12 @@ class NoSuchFile(RpcError):
     """A file that a person named cannot be read; never sent, only met by a client."""
 
     code, kind, exit = 0, "no such file", 66
+
+
+class BadSettings(RpcError):
+    """A person's own settings or template cannot be used; never sent, only met by a client."""
+
+    code, kind, exit = 0, "bad settings", 78
 
 
 def table() -> list[type[RpcError]]:

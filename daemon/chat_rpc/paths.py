@@ -111,6 +111,16 @@ def user_config() -> Path:
     return _config_home() / "chatd" / "chatd.toml"
 
 
+def person_config() -> Path:
+    """Return the person's own config.toml, which chatd does not read."""
+    return _config_home() / "chat" / "config.toml"
+
+
+def templates() -> Path:
+    """Return the directory of the person's templates."""
+    return _config_home() / "chat" / "templates"
+
+
 def is_private(directory: Path) -> bool:
     """Say whether this is the caller's own directory, no link, closed to everybody else."""
     try:

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
 
+from chat_rpc import toml
+
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -160,30 +162,6 @@ def _explain(path: Path, text: str, error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
         where = ".".join(str(part) for part in fault["loc"]) or "the file"
-        line = _line_of(text, fault["loc"])
+        line = toml.line_of(text, fault["loc"])
         lines.append(f"{path}{f':{line}' if line else ''}: {where}: {fault['msg']}")
     return lines
-
-
-def _line_of(text: str, location: tuple[str | int, ...]) -> int | None:
-    """Return the line on which the key at `location` is set, or the table that should hold it."""
-    table: tuple[str | int, ...] = ()
-    seen: dict[str, int] = {}
-    here: tuple[str | int, ...]
-    best: tuple[int, int] | None = None  # (parts of the location that match, line)
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("[["):
-            name = stripped.strip("[] ")
-            seen[name] = seen.get(name, -1) + 1
-            here = table = (name, seen[name])
-        elif stripped.startswith("["):
-            here = table = tuple(stripped.partition("#")[0].strip("[] ").split("."))
-        elif "=" in stripped and not stripped.startswith("#"):
-            key = stripped.partition("=")[0].strip().strip('"')
-            here = (*table, *key.split("."))
-        else:
-            continue
-        if location[: len(here)] == here and (best is None or len(here) > best[0]):
-            best = (len(here), number)
-    return best[1] if best else None
