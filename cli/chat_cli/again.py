@@ -3,8 +3,9 @@
 import os
 import sys
 
-from chat_cli import editor, link, naming, output
-from chat_cli.asking import AsJson, Asking, Model, Quiet
+from chat_cli import editor, link, naming, output, views
+from chat_cli.asking import Shown, answer
+from chat_cli.flags import AsJson, Model, Quiet
 from chat_rpc import methods
 
 
@@ -66,4 +67,5 @@ def _instead_of(turn: methods.Turn, prompt: str, model: str | None) -> methods.T
 
 
 def _ask(params: methods.TurnStart, *, as_json: bool, quiet: bool) -> None:
-    Asking(params, as_json=as_json, quiet=quiet).run(may_start=True)
+    shown = Shown(form="json" if as_json else "text", wanted=views.Wanted(quiet=quiet))
+    raise SystemExit(answer(link.Way(quiet=quiet), params, [], shown))

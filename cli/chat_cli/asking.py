@@ -1,204 +1,202 @@
 """`chat ask`, which is also `chat WORDS`: one question, its answer to stdout."""
 
-import os
-import stat
-import sys
-from contextlib import suppress
-from typing import Annotated
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Literal, NoReturn
 
 import msgspec
 import typer
 
-from chat_cli import link, output
-from chat_rpc import client, errors, methods
-from chat_rpc.wire import Fault
-
-SAYS_OTHER = (
-    "chatd was restarted, and the model now says something else than above; "
-    "its whole reply: chat show (turn {turn})"
+from chat_cli import arguments, files, link, output, question, report, terminals, views
+from chat_cli.flags import (
+    AsJson,
+    AsLines,
+    DryRun,
+    Ephemeral,
+    Extract,
+    Files,
+    GoOn,
+    IsRaw,
+    LeaveStdin,
+    MaxTime,
+    Models,
+    Name,
+    NoInput,
+    NoStart,
+    NoStream,
+    Options,
+    Priority,
+    Quiet,
+    RequireModel,
+    System,
+    Think,
+    Usage,
+    Verbose,
+    Words,
+    Yes,
 )
+from chat_cli.following import Connect, Following, Reply, View
+from chat_rpc import errors, methods
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", show_default=False)]
-Model = Annotated[
-    str | None, typer.Option("-m", "--model", metavar="NAME", help="Ask this model (see models).")
-]
-System = Annotated[
-    str | None, typer.Option("-s", "--system", metavar="TEXT", help="Tell the model how to be.")
-]
-LeaveStdin = Annotated[
-    bool, typer.Option("-0", "--no-stdin", help="Leave stdin alone, as in a `while read` loop.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object when it is done.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing on stderr but errors.")]
-NoStart = Annotated[bool, typer.Option("--no-start", help="Do not start chatd if none runs.")]
+GRACE_S = 2.0  # chatd keeps --max-time; so much later a chatd that does not is given up
 
 
 def ask(
     words: Words = None,
-    model: Model = None,
+    model: Models = None,
     system: System = None,
+    file: Files = None,
+    option: Options = None,
     *,
     leave_stdin: LeaveStdin = False,
+    go_on: GoOn = 0,
+    chat: Name = None,
     as_json: AsJson = False,
+    as_lines: AsLines = False,
+    extract: Extract = None,
+    usage: Usage = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: DryRun = False,
+    is_raw: IsRaw = False,
+    no_stream: NoStream = False,
+    think: Think = None,
+    max_time: MaxTime = None,
+    ephemeral: Ephemeral = False,
+    require_model: RequireModel = False,
+    priority: Priority = None,
+    no_input: NoInput = False,
+    yes: Yes = False,
     no_start: NoStart = False,
 ) -> None:
     """Ask a model. The answer goes to stdout, everything else to stderr.
 
     What is piped in is put after the words; alone, it is the question.
     """
-    prompt, data = _question(words or [], leave_stdin=leave_stdin)
+    here = terminals.terminal()
+    _demand_one_chat(go_on, chat, here)
+    limit_s = _seconds(max_time)
+    asked = question.gather(words or [], file or [], leave_stdin=leave_stdin, quiet=quiet)
+    models = model or []
     params = methods.TurnStart(
-        prompt=prompt,
-        data=data,
-        key=os.urandom(16).hex(),
+        prompt=asked.prompt,
+        data=asked.data,
+        key=question.new_key(),
         system=system,
-        model=model,
-        priority="interactive" if sys.stdout.isatty() else "normal",
+        model=models[0] if models else None,
+        models=models[1:],
+        name=chat,
+        last=(None, "terminal", "anywhere")[min(go_on, 2)],
+        terminal=here,
+        priority=question.priority(priority),
+        options=question.options(arguments.pairs(option)),
+        require_model=require_model,
+        ephemeral=ephemeral,
+        max_time_s=limit_s,
     )
-    asking = Asking(params, as_json=as_json, quiet=quiet)
+    if dry_run:
+        _show(params, asked.attached)
+        return
+    shown = Shown(
+        form="json" if as_json else "jsonl" if as_lines else "raw" if is_raw else "text",
+        wanted=views.Wanted(
+            extract=extract, think=views.thinking(think), is_held=no_stream, quiet=quiet
+        ),
+        usage=usage,
+        verbose=verbose,
+    )
+    way = link.Way(may_start=not no_start, quiet=quiet)
+    raise SystemExit(answer(way, params, asked.attached, shown))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """In which form an answer is printed, and how much is told of it."""
+
+    form: Literal["text", "raw", "json", "jsonl"] = "text"
+    wanted: views.Wanted = views.PLAINLY
+    usage: bool = False
+    verbose: bool = False
+
+    def view(self) -> View:
+        match self.form:
+            case "json":
+                return views.Silent()
+            case "jsonl":
+                return views.Lines()
+        return views.Text(views.sink(is_raw=self.form == "raw", wanted=self.wanted), self.wanted)
+
+
+def answer(
+    way: Connect, params: methods.TurnStart, attached: Sequence[files.Attached], shown: Shown
+) -> int:
+    """Ask, print the answer, and return the exit code; raises what kept it from being asked."""
     try:
-        asking.run(may_start=not no_start)
+        with _limits(params.max_time_s):
+            if attached:
+                with way() as client:
+                    params.files = files.send(client, attached)
+            reply = Following(way, shown.view(), Reply(asked=params.model)).run(params)
     except errors.RpcError as exc:
-        if as_json:
-            failure = {"code": exc.code, "kind": exc.kind, "message": exc.message}
-            _print_json({"state": "failed", "error": failure})
+        _print_failure(exc, shown.form)
         raise
+    if shown.form == "json":
+        output.json(report.as_object(reply))
+    return report.tell(reply, quiet=shown.wanted.quiet, usage=shown.usage, verbose=shown.verbose)
 
 
-class Asking:
-    """One question on its way: printed as it is answered, followed through a lost connection."""
-
-    def __init__(self, params: methods.TurnStart, *, as_json: bool, quiet: bool):
-        self._params = params
-        self._as_json = as_json
-        self._quiet = quiet
-        self._may_start = True
-        self._client: client.Client | None = None
-        self._turn = ""
-        self._last_char = "\n"
-        self._printed: list[str] = []
-        self._expected = ""  # what was printed of an attempt that is void, and must come again
-
-    def run(self, *, may_start: bool) -> None:
-        """Ask and print; raises SystemExit unless the reply is a good one."""
-        self._may_start = may_start
-        try:
-            for event in client.ask(self._connect, self._params):
-                if isinstance(event, methods.Started):
-                    self._turn = event.turn
-                elif isinstance(event, methods.End):
-                    self._finish(event.ending)
-                else:
-                    self._take(event)
-        except (KeyboardInterrupt, output.CannotWrite, output.ClosedPipe):
-            self._cancel()
-            raise
-
-    def _connect(self) -> client.Client:
-        is_first = self._client is None
-        self._client = link.connect(may_start=self._may_start, quiet=self._quiet or not is_first)
-        if is_first and not self._quiet:
-            with suppress(errors.NotRunning):  # it is stopping: asking it will tell, and wait
-                link.warn_of_skew(self._client.call(methods.HELLO, methods.Nothing()))
-        return self._client
-
-    def _take(self, event: methods.Delta | methods.Event) -> None:
-        if isinstance(event, methods.Delta):
-            if not self._as_json:
-                self._print(event.text)
-        elif isinstance(event, methods.Event) and event.kind == "attempt":
-            self._expected = "".join(self._printed) + self._expected
-            self._printed.clear()
-        elif isinstance(event, methods.Event) and event.kind == "queued" and not self._quiet:
-            output.note(f"the model is busy; place {event.place} in the queue")
-
-    def _print(self, text: str) -> None:
-        """Print more of the reply; of a new attempt only what is not there already.
-
-        Raises CutOff when the new attempt says something else than what was printed.
-        """
-        if self._expected:
-            same = min(len(text), len(self._expected))
-            if text[:same] != self._expected[:same]:
-                raise errors.CutOff(SAYS_OTHER.format(turn=self._turn))
-            self._printed.append(text[:same])
-            text, self._expected = text[same:], self._expected[same:]
-        if text:
-            output.write(text, flush=self._client is None or self._client.is_idle())
-            self._printed.append(text)
-            self._last_char = text[-1]
-
-    def _cancel(self) -> None:
-        if self._turn and self._client is not None:
-            try:
-                self._client.call(methods.CANCEL, methods.TurnNamed(turn=self._turn))
-            except errors.RpcError:
-                pass  # chatd is gone too; there is nothing left to stop
-
-    def _finish(self, ending: methods.Ending) -> None:
-        assert self._client is not None  # noqa: S101  # the ending came over it
-        if self._as_json:
-            turn = self._client.call(methods.GET, methods.TurnGet(turn=self._turn))
-            _print_json(_report(turn))
-        elif self._last_char != "\n":
-            output.write("\n")
-        if self._expected and ending.state == "done":
-            raise errors.CutOff(SAYS_OTHER.format(turn=self._turn))
-        if not self._quiet:
-            self._tell(ending)
-        if ending.error is not None:
-            failure = ending.error
-            output.note(f"{failure.message} ({failure.kind}; turn {self._turn})")
-            raise SystemExit(errors.from_fault(Fault(failure.code, failure.message)).exit)
-
-    def _tell(self, ending: methods.Ending) -> None:
-        if ending.demo and ending.state == "done":
-            output.note(
-                "answered by the built-in demo model of a few MB: it may be wrong. "
-                "Start a real model server and chatd finds it (chat models)"
-            )
-        if ending.mismatch:
-            output.note(f"answered by {ending.model}, which is not the model that was asked")
+def _demand_one_chat(go_on: int, name: str | None, here: str | None) -> None:
+    if go_on and name is not None:
+        raise typer.BadParameter("-c and -C name different chats")
+    if go_on == 1 and here is None:
+        raise typer.BadParameter("-c needs a terminal, whose last chat it goes on in; try -C NAME")
 
 
-def _question(words: list[str], *, leave_stdin: bool) -> tuple[str, str]:
-    """Return prompt and piped data; raises SystemExit(2) if there is neither."""
-    prompt = " ".join(words)
-    piped = "" if leave_stdin or sys.stdin is None or sys.stdin.isatty() else _read_stdin()
+def _seconds(text: str | None) -> float | None:
     try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError:
-        raise errors.InvalidParams("the words are not UTF-8 text") from None
-    if not prompt.strip() and not piped.strip():
-        output.note('nothing to ask; try: chat "What is tmpfs?"   or: chat --help')
-        raise SystemExit(2)
-    return (prompt, piped) if prompt.strip() else (piped, "")
+        return None if text is None else question.seconds(text)
+    except ValueError as exc:
+        raise typer.BadParameter(f"--max-time {text}: {exc}") from None
 
 
-def _read_stdin() -> str:
-    """Return what is piped in; a character device such as /dev/null is read too, and is empty."""
-    if stat.S_ISDIR(os.fstat(0).st_mode):
-        raise errors.InvalidParams("stdin is a directory")
+@contextmanager
+def _limits(max_time_s: float | None) -> Iterator[None]:
+    """Have SIGTERM, and time that is over though chatd says nothing, end it in order."""
+
+    def terminate(_: int, __: FrameType | None) -> NoReturn:
+        raise output.Terminated
+
+    def time_out(_: int, __: FrameType | None) -> NoReturn:
+        raise errors.TimedOut(f"no answer within {max_time_s:g} s, and chatd did not say so")
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    if max_time_s is not None:
+        signal.signal(signal.SIGALRM, time_out)
+        signal.setitimer(signal.ITIMER_REAL, max_time_s + GRACE_S)
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise errors.InvalidParams(
-            f"stdin is not UTF-8 text (byte {exc.start}); nothing was asked"
-        ) from None
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGTERM, before)
 
 
-def _report(turn: methods.Turn) -> dict[str, object]:
-    """Return a turn as `--json` shows it: flat, and without what the person typed."""
-    report: dict[str, object] = {
-        "turn": turn.turn,
-        "chat": turn.chat,
-        "text": turn.text,
-        "asked": turn.asked,
-    }
-    ending = msgspec.to_builtins(turn.ending) if turn.ending else {"state": turn.state}
-    return report | ending
+def _show(params: methods.TurnStart, attached: Sequence[files.Attached]) -> None:
+    """Print what would be sent: the request, and of files what they are."""
+    request = msgspec.to_builtins(params)
+    if attached:
+        request["files"] = [
+            {"name": file.name, "media": file.media, "size_bytes": len(file.data)}
+            for file in attached
+        ]
+    output.json({"method": methods.START.name, "params": request})
+    output.note("nothing was sent; to leave nothing behind, as with llm's -n, there is --ephemeral")
 
 
-def _print_json(value: object) -> None:
-    output.line(msgspec.json.encode(value).decode())
+def _print_failure(exc: errors.RpcError, form: str) -> None:
+    if form == "json":
+        output.json(report.of_failure(exc))
+    elif form == "jsonl":
+        output.json({"type": "end", "ending": report.of_failure(exc)})

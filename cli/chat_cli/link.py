@@ -40,6 +40,22 @@ def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
     return _start(place.sockets, quiet=quiet)
 
 
+class Way:
+    """Connects as often as need be; the first time it says what is odd about chatd."""
+
+    def __init__(self, *, may_start: bool = True, quiet: bool = False):
+        self._may_start = may_start
+        self._quiet = quiet
+
+    def __call__(self) -> Client:
+        client = connect(may_start=self._may_start, quiet=self._quiet)
+        if not self._quiet:
+            self._quiet = True
+            with suppress(errors.NotRunning):  # it is stopping: asking it will tell, and wait
+                warn_of_skew(client.call(methods.HELLO, methods.Nothing()))
+        return client
+
+
 def warn_of_skew(hello: methods.Hello) -> None:
     """Say so when command and daemon are not of one version."""
     if hello.version != __version__:

@@ -30,6 +30,10 @@ def run(arguments: Sequence[str]) -> int:
         return output.CANNOT_WRITE
     except output.ClosedPipe:
         return output.CLOSED_PIPE
+    except KeyboardInterrupt:
+        return output.INTERRUPTED
+    except output.Terminated:
+        return output.TERMINATED
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 1
 
@@ -40,14 +44,14 @@ def app_of(verb: Verb) -> "typer.Typer":
 
     import typer
 
-    from chat_cli import apps
+    from chat_cli import apps, arguments
 
     module, _, name = verb.place.partition(":")
     found = getattr(import_module(f"chat_cli.{module}"), name)
     if isinstance(found, typer.Typer):
         return found
     app = apps.new()
-    app.command(verb.name)(found)
+    app.command(verb.name, cls=arguments.Command)(found)
     return app
 
 

@@ -7,9 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from chat_cli.terminal import safe
+from chat_cli.terminal import safe, safe_line
 
-CANNOT_WRITE, CLOSED_PIPE = 73, 141
+CANNOT_WRITE, CLOSED_PIPE, INTERRUPTED, TERMINATED = 73, 141, 130, 143
+
+_status = ""  # what stands in the line of stderr that is overwritten
 
 
 class ClosedPipe(Exception):
@@ -20,16 +22,38 @@ class CannotWrite(Exception):
     """Our stdout takes no more: a full disk."""
 
 
+class Terminated(Exception):
+    """Somebody sent SIGTERM."""
+
+
 def set_up() -> None:
     """Make both streams UTF-8, whatever the locale says: conversations are."""
+    hold_places()
+    sys.stdout = sys.stdout or open(1, "w")  # fails when it is written to, and with its reason
+    sys.stderr = sys.stderr or open(2, "w")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 
+def hold_places() -> None:
+    """See that no file or socket gets the number of a standard stream that the caller closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open("/dev/null", os.O_RDONLY if number == 1 else os.O_RDWR)
+
+
 def write(text: str, *, flush: bool = True) -> None:
-    """Write part of the answer; raises ClosedPipe."""
+    """Write part of the answer; raises ClosedPipe or CannotWrite."""
+    draw(_for(sys.stdout, text), flush=flush)
+
+
+def draw(text: str, *, flush: bool = True) -> None:
+    """Write what is safe already, and may move the cursor; raises ClosedPipe or CannotWrite."""
+    clear_status()
     try:
-        sys.stdout.write(_for(sys.stdout, text))
+        sys.stdout.write(text)
         if flush:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -44,8 +68,72 @@ def line(text: str) -> None:
 
 def note(text: str) -> None:
     """Tell the person something; every line begins with the program's name."""
-    for part in text.splitlines():
-        sys.stderr.write(f"chat: {_for(sys.stderr, part)}\n")
+    clear_status()
+    tell("".join(f"chat: {_for(sys.stderr, part)}\n" for part in text.splitlines()))
+
+
+def tell(text: str) -> None:
+    """Write to stderr what is safe already; where nobody can be told, nothing is lost."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def status(text: str) -> None:
+    """Tell what is going on, in a line that the next one replaces; off a terminal, nothing."""
+    global _status
+    if not sys.stderr.isatty() or text == _status:
+        return
+    if is_dumb():
+        note(text)
+    else:
+        tell(f"\r\x1b[K{safe_line(text)[: columns() - 1]}")
+    _status = text
+
+
+def queued(text: str) -> None:
+    """Tell of a wait: in the line of the status, or as a note where there is none."""
+    if sys.stderr.isatty():
+        status(text)
+    else:
+        note(text)
+
+
+def think(text: str) -> None:
+    """Write what a model thinks to stderr, dim on a terminal."""
+    clear_status()
+    is_plain = not sys.stderr.isatty() or is_dumb()
+    tell(_for(sys.stderr, text) if is_plain else f"\x1b[2m{safe(text)}\x1b[22m")
+
+
+def clear_status() -> None:
+    global _status
+    if _status and not is_dumb():
+        tell("\r\x1b[K")
+    _status = ""
+
+
+def is_dumb() -> bool:
+    """Say whether the terminal knows no control sequences."""
+    return os.environ.get("TERM", "dumb") == "dumb"
+
+
+def columns() -> int:
+    """Return how wide the terminal is now; $COLUMNS goes first."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    return terminal_size().columns
+
+
+def terminal_size() -> os.terminal_size:
+    """Return the size of the terminal, as it is now."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            size = os.get_terminal_size(stream.fileno())
+            if size.columns and size.lines:
+                return size
+    return os.terminal_size((80, 24))
 
 
 def json(value: object) -> None:
@@ -94,16 +182,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             line("\t".join(" ".join(cell.split()) for cell in row))
         return
-    lines = [tuple(head), *(tuple(safe(cell).replace("\n", " ") for cell in row) for row in rows)]
+    lines = [tuple(head), *(tuple(safe_line(cell) for cell in row) for row in rows)]
     widths = [max(len(row[i]) for row in lines) for i in range(len(head))]
-    columns = os.get_terminal_size(sys.stdout.fileno()).columns
     for row in lines:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        line("  ".join(cells).rstrip()[:columns])
+        line("  ".join(cells).rstrip()[: columns()])
 
 
 def leave(status: int) -> NoReturn:
     """End at once: taking the interpreter down in order costs a sixth of a plain question."""
+    clear_status()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

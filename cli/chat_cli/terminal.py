@@ -1,13 +1,13 @@
 """The terminal filter: text that others wrote never becomes a control sequence."""
 
-import re
-
 # Controls but newline and tab; DEL and the C1 set; what hides or reorders text; tags.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
-_RETURN = re.compile("\r\n?")
+_UNSAFE_RANGES = (
+    (0x00, 0x08), (0x0B, 0x0C), (0x0E, 0x1F), (0x7F, 0x9F), (0x061C, 0x061C), (0x180E, 0x180E),
+    (0x200B, 0x200B), (0x200E, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB), (0xE0000, 0xE007F),
+)  # fmt: skip
+# a table and not a pattern: `re` costs a plain question half of what Python's own start does
+_UNSAFE = {code: "\ufffd" for first, last in _UNSAFE_RANGES for code in range(first, last + 1)}
 
 
 def safe(text: str) -> str:
@@ -17,4 +17,9 @@ def safe(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return _UNSAFE.sub("\ufffd", _RETURN.sub("\n", text))
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_UNSAFE)
+
+
+def safe_line(text: str) -> str:
+    """Return text for one line of a terminal: a name or a title cannot begin another line."""
+    return " ".join(safe(text).split())

@@ -6,7 +6,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -18,6 +18,14 @@ TurnEvent = methods.Delta | methods.Event | methods.End
 TURN_EVENTS = ("turn.delta", "turn.event", "turn.end")
 
 RETRY_S, RETRY_STEP_S = 5.0, 0.05
+
+
+class Known(NamedTuple):
+    """A turn, and the last of its events that was heard."""
+
+    turn: str
+    seq: int
+
 
 _PEER = struct.Struct("3i")
 _decode_event = msgspec.json.Decoder(TurnEvent).decode
@@ -114,21 +122,28 @@ class Client:
 
 
 def ask(
-    connect: Callable[[], Client], params: methods.TurnStart, *, retry_s: float = RETRY_S
+    connect: Callable[[], Client],
+    params: P,
+    method: methods.Method[P, methods.Started] = methods.START,  # type: ignore[assignment]  # P
+    *,
+    known: Known | None = None,
+    retry_s: float = RETRY_S,
 ) -> Iterator[methods.Started | TurnEvent]:
     """Ask, and yield Started and then the turn's events, the last of which is its End.
 
     A connection that is lost or refused is made anew with `connect`, for `retry_s` before
     it raises: the key makes a second start harmless, and `attach` goes on after the last event.
+    `known`: what somebody has heard of it before.  An ephemeral turn ends with its connection:
+    then it raises CutOff.
     """
-    turn, seq = "", 0
+    turn, seq = known or ("", 0)
     client = connect()
     while True:
         try:
             if turn:
                 client.call(methods.ATTACH, methods.TurnAttach(turn=turn, after=seq))
             else:
-                started = client.call(methods.START, params)
+                started = client.call(method, params)
                 turn = started.turn
                 yield started
             for event in client.events():
@@ -137,8 +152,10 @@ def ask(
                     yield event
                     if isinstance(event, methods.End):
                         return
-        except (errors.NotRunning, errors.Draining):
+        except (errors.NotRunning, errors.Draining) as exc:
             client.close()
+            if turn and getattr(params, "ephemeral", False):
+                raise errors.CutOff("chatd ended, and with it this turn: it was ephemeral") from exc
             client = patiently(connect, retry_s)
 
 

@@ -169,7 +169,7 @@ def test_a_terminal_gets_no_control_sequence(chatd: Daemon) -> None:
     attack = "\x1b]52;c;ZWNobw==\x07a\x9b31mb\rc\u202ed\x08"
     leader, follower = pty.openpty()
     with subprocess.Popen(
-        [CHAT, "-m", "echo"],
+        [CHAT, "-q", "--raw", "-m", "echo"],
         stdin=subprocess.PIPE,
         stdout=follower,
         stderr=follower,
