@@ -148,11 +148,17 @@ def test_a_priority_only_lowers(chat: RunChat) -> None:
 
 
 def test_sigterm_stops_the_turn(chatd: Daemon, scripted: ModelServer) -> None:
-    ran = run(
-        ["timeout", "1", CHAT, "-0", "-m", "stall", "x"], env={"CHATD_SOCKET": str(chatd.socket)}
+    process = subprocess.Popen(
+        [CHAT, "-0", "-m", "stall", "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "CHATD_SOCKET": str(chatd.socket)},
     )
-    assert ran.status == 124
-    assert ran.err == ""
+    assert process.stdout is not None
+    os.read(process.stdout.fileno(), 100)
+    process.terminate()
+    _, err = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, err) == (143, b"")
     assert scripted.counts(open_streams=0)["disconnects_seen"] == 1
 
 
