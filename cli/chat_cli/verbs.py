@@ -32,6 +32,7 @@ CONVERSATIONS = (
 )
 KNOWING = (
     Verb("templates", "templates:list_", "List your templates, which -t names."),
+    Verb("config", "settings:app", "Show or change your own settings, config.toml."),
     Verb("models", "knowing:models", "List the models that you can ask; the first is the default."),
     Verb("status", "knowing:status", "Tell how chatd is."),
 )
