@@ -1,12 +1,14 @@
 """The flags of a question: what they send, what they print, and what is refused."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from tests.conftest import RunChat
 from tests.fakes.scripts import hash_reply
-from tests.harness import CHAT, Daemon, ModelServer, run
+from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, run
 
 from chat_cli.question import seconds
 
