@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,11 @@ from pathlib import Path
 from chat_rpc.client import Client
 
 ROOT = Path(__file__).parents[1]
+# what install.sh takes of a tree
+INSTALLED_FROM = (
+    *("install.sh", "install", "systemd", "requirements", "pyproject.toml", "README.md", "LICENSE"),
+    *("daemon/chatd", "daemon/chat_rpc", "cli", "ui"),
+)
 BIN = Path(sys.executable).parent
 CHAT = str(BIN / "chat")
 DEADLINE_S = 30.0
@@ -32,6 +38,18 @@ def wait_for(holds: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S
 def ram_directory() -> Path:
     """Return a new private directory on a tmpfs."""
     return Path(tempfile.mkdtemp(prefix="chatd-test-", dir="/dev/shm"))
+
+
+def copy_tree(to: Path, tree: Path = ROOT) -> Path:
+    """Copy what install.sh needs: somebody may be editing the tree meanwhile."""
+    for name in INSTALLED_FROM:
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        if (tree / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(tree / name, to / name, ignore=ignored)
+        else:
+            shutil.copy2(tree / name, to / name)
+    return to
 
 
 @dataclass

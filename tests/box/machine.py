@@ -53,9 +53,9 @@ def fetch_wheels(directory: Path) -> Path:
     return wheels
 
 
-def install(box: Box, *arguments: str, user: str | None = None) -> Ran:
+def install(box: Box, *arguments: str, user: str | None = None, tree: str = TREE) -> Ran:
     """Run install.sh in a box, as the README says."""
-    return box.run(f"{TREE}/install.sh", *arguments, user=user, env=PIP, timeout_s=INSTALL_S)
+    return box.run(f"{tree}/install.sh", *arguments, user=user, env=PIP, timeout_s=INSTALL_S)
 
 
 def add_people(box: Box) -> None:
@@ -67,7 +67,8 @@ def add_people(box: Box) -> None:
 class Machine:
     """The box, its chatd and its model server; enter it once for many tests."""
 
-    def __init__(self, wheels: Path):
+    def __init__(self, wheels: Path, *options: str):
+        self._options = options  # of the model server
         self.box = Box([(ROOT, TREE), (wheels, WHEELS)])
         self.words: list[str] = []  # every prompt that was made here, and what it is answered
         self._stack = ExitStack()
@@ -79,7 +80,7 @@ class Machine:
             assert self.installed.status == 0, self.installed
             add_people(self.box)
             self.box.do("ip", "address", "add", f"{ELSEWHERE}/32", "dev", "lo")
-            self.server = self.start_server()
+            self.server = self.start_server(*self._options)
             stack.callback(self.server.close)
             self.config = self.config_of(self.server)
             self.configure(self.config)

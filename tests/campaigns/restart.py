@@ -5,7 +5,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,91 +16,115 @@ from tests.box.machine import Machine, fetch_wheels
 from tests.campaigns.ledger import Question, demand
 from tests.campaigns.report import Broken, Progress
 
-SLOW_ONES = 4  # of so many clients one has turns that take a second, for a stop to wait for
-SLOW_TEXT = "".join(f"{number} " for number in range(20))
-BETWEEN_S = 0.3
+LONG_ONES = 4  # of so many clients one has turns that a stop has to wait for
+TOKENS_A_SECOND = 20  # of the model `slow`
+ENOUGH_S = 1.0  # what a turn needs beside `stop_s` to end between two restarts, at least
+STOP_S = 5.0  # chatd's, which lets turns go on so long
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument(
+        "--turn-s",
+        type=int,
+        default=1,
+        help=f"how long every {LONG_ONES}th client's turns take; over {STOP_S:g}, a stop does not "
+        "wait for their end, and the next chatd asks again",
+    )
 
 
 def run(arguments: argparse.Namespace) -> Mapping[str, object]:
     """Restart the service of a new machine so often."""
     if reason := missing():
         raise Broken(f"no systemd can be booted here: {reason}")
-    with tempfile.TemporaryDirectory() as wheels, Machine(fetch_wheels(Path(wheels))) as machine:
-        return restart(machine, arguments.restarts, arguments.clients)
+    tokens = arguments.turn_s * TOKENS_A_SECOND
+    between_s = max(0.3, arguments.turn_s - STOP_S + ENOUGH_S)
+    with (
+        tempfile.TemporaryDirectory() as wheels,
+        Machine(fetch_wheels(Path(wheels)), "--tokens", str(tokens)) as machine,
+    ):
+        return restart(machine, arguments.restarts, arguments.clients, between_s, tokens)
 
 
-def restart(machine: Machine, restarts: int, clients: int) -> Mapping[str, object]:
+def restart(
+    machine: Machine, restarts: int, clients: int, between_s: float = 0.3, tokens: int = 20
+) -> Mapping[str, object]:
     """Restart chatd so often while these clients ask; returns figures or raises Broken."""
-    crowd = [Asker(machine, number) for number in range(clients)]
-    is_over = threading.Event()
     took_s: list[float] = []
     pids = {machine.pid}
     progress = Progress("restart", restarts)
-    with ThreadPoolExecutor(clients) as pool:
-        working = [pool.submit(asker.run, is_over) for asker in crowd]
-        try:
-            for number in range(restarts):
-                began_s = time.monotonic()
-                machine.restart()
-                took_s.append(time.monotonic() - began_s)
-                pids.add(machine.pid)
-                is_over.wait(BETWEEN_S)
-                progress.show(number + 1)
-        finally:
-            is_over.set()
-        for each in working:
-            each.result()
+
+    def restart_all() -> None:
+        for number in range(restarts):
+            began_s = time.monotonic()
+            machine.restart()
+            took_s.append(time.monotonic() - began_s)
+            pids.add(machine.pid)
+            time.sleep(between_s)  # there is nothing to wait for: the load goes on
+            progress.show(number + 1)
+
+    figures = under_load(machine, restart_all, clients, tokens)
     demand(len(pids) == restarts + 1, "every restart brings another process", len(pids))
-    questions = [question for asker in crowd for question in asker.questions]
-    _check(machine, questions)
-    longest_s = max(wait_s for asker in crowd for wait_s in asker.waits_s)
     return {
         "restarts": restarts,
-        "clients": clients,
-        "connections": sum(asker.connections for asker in crowd),
-        "refused": 0,
-        "turns asked": len(questions),
-        "lost": 0,
-        "asked again after a stop": sum(question.attempts > 1 for question in questions),
-        "longest wait of a quick turn": f"{longest_s:.2f} s",
+        **figures,
         "longest restart": f"{max(took_s):.2f} s",
+        "restarts that took": f"{sorted(took_s)[len(took_s) // 2]:.2f} s in the median",
     }
 
 
-def _check(machine: Machine, questions: list[Question]) -> None:
-    """Demand that chatd has every turn, as it was told."""
+def under_load(
+    machine: Machine, work: Callable[[], None], clients: int = 8, tokens: int = 20
+) -> Mapping[str, object]:
+    """Do `work` while clients ask; returns figures, or raises Broken if one was let down."""
+    crowd = [Asker(machine, number, tokens) for number in range(clients)]
+    is_over = threading.Event()
+    with ThreadPoolExecutor(clients) as pool:
+        asking = [pool.submit(asker.run, is_over) for asker in crowd]
+        try:
+            work()
+        finally:
+            is_over.set()
+        for each in asking:
+            each.result()
+    questions = [question for asker in crowd for question in asker.questions]
     with machine.client() as client:
         for question in questions:
             question.compare(client.call(methods.GET, methods.TurnGet(turn=question.turn)))
+    return {
+        "clients": clients,
+        "connections": sum(asker.connections for asker in crowd),
+        "refused": 0,  # or else Broken was raised
+        "turns asked": len(questions),
+        "lost": 0,
+        "asked again after a stop": sum(question.attempts > 1 for question in questions),
+        "longest wait of a quick turn": f"{max(asker.wait_s for asker in crowd):.2f} s",
+    }
 
 
 class Asker:
     """One client: a connection for each turn, and the next turn when that has ended."""
 
-    def __init__(self, machine: Machine, number: int):
+    def __init__(self, machine: Machine, number: int, tokens: int):
         self.connections = 0
+        self.wait_s = 0.0  # the longest
         self.questions: list[Question] = []
-        self.waits_s: list[float] = []
         self._machine = machine
-        self._model = "slow" if number % SLOW_ONES == 0 else "hash"
+        self._is_quick = bool(number % LONG_ONES)
+        self._long_text = "".join(f"{number} " for number in range(tokens))
         self._client: Client | None = None
 
     def run(self, is_over: threading.Event) -> None:
         while not is_over.is_set():
-            self._ask()
+            began_s = time.monotonic()
+            self._ask("hash" if self._is_quick else "slow")
+            if self._is_quick:
+                self.wait_s = max(self.wait_s, time.monotonic() - began_s)
 
-    def _ask(self) -> None:
-        question = Question(
-            methods.TurnStart(
-                prompt=self._machine.prompt(), key=secrets.token_hex(8), model=self._model
-            )
-        )
-        began_s = time.monotonic()
+    def _ask(self, model: str) -> None:
+        prompt = self._machine.prompt()
+        question = Question(methods.TurnStart(prompt=prompt, key=secrets.token_hex(8), model=model))
         for event in ask(self._connect, question.params):
             if isinstance(event, methods.Started):
                 question.acknowledge(event)
@@ -109,11 +133,10 @@ class Asker:
         if self._client is not None:
             self._client.close()
         demand(question.is_done, "every turn is done", question.ending)
-        if self._model == "hash":
+        if self._is_quick:
             question.judge()
-            self.waits_s.append(time.monotonic() - began_s)
         else:
-            demand(question.text == SLOW_TEXT, "a reply is whole", question.turn)
+            demand(question.text == self._long_text, "a reply is whole", question.turn)
         self.questions.append(question)
 
     def _connect(self) -> Client:

@@ -13,16 +13,13 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import StartDaemon
-from tests.harness import ROOT, Ran, ram_directory, run, wait_for
+from tests.harness import ROOT, Ran, copy_tree, ram_directory, run, wait_for
 
 from chat_rpc import __version__
 from chat_rpc.client import Client
 
 pytestmark = pytest.mark.timeout(900)  # a slow index may take its time
 
-SOURCES = ["install.sh", "pyproject.toml", "README.md", "LICENSE", "requirements", "cli", "ui"]
-SOURCES += ["install", "systemd"]
-DAEMON = ["daemon/chatd", "daemon/chat_rpc"]
 # no rustup, no pyenv shim: pip asks rustc for its version, and rustup then writes into HOME
 PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{Path(sys.base_prefix) / 'bin'}"
 INSTALL_TIMEOUT_S = 800.0
@@ -79,21 +76,9 @@ def install(tree: Path, home: Path, *arguments: str, path: str = PATH) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr.decode())
 
 
-def copy_of(tree: Path, to: Path) -> Path:
-    """Copy what install.sh needs: somebody may be editing the tree meanwhile."""
-    to.mkdir()
-    (to / "daemon").mkdir()
-    for name in SOURCES + DAEMON:
-        if (tree / name).is_dir():
-            shutil.copytree(tree / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(tree / name, to / name)
-    return to
-
-
 def changed_copy(installed: Installation, to: Path, version: str) -> Path:
     """Return a copy of the tree whose `chat --version` says `version`."""
-    tree = copy_of(installed.tree, to)
+    tree = copy_tree(to, installed.tree)
     module = tree / "daemon/chat_rpc/__init__.py"
     module.write_text(module.read_text().replace(__version__, version))
     return tree
@@ -118,7 +103,7 @@ def said_megabytes(ran: Ran, pattern: str) -> float:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """One installation for all tests here; each leaves it as it was."""
     base = tmp_path_factory.mktemp("install")
-    tree, home = copy_of(ROOT, base / "tree"), base / "home"
+    tree, home = copy_tree(base / "tree"), base / "home"
     home.mkdir()
     return Installation(home, tree, install(tree, home))
 

@@ -9,15 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from tests.harness import ROOT, Ran, ram_directory, run
+from tests.harness import ROOT, Ran, copy_tree, ram_directory, run
 
 from chat_rpc import __version__
 from chatd import config
 
-TREE = [
-    *("install.sh", "pyproject.toml", "README.md", "LICENSE"),
-    *("requirements", "install", "systemd", "cli", "ui", "daemon/chatd", "daemon/chat_rpc"),
-]
 NOBODY = 65534
 UNITS = ["chatd-ui@.service", "chatd.service", "chatd.socket", "mnt-ai_tmpfs.mount"]
 WATCHED = ["/etc/systemd", "/usr/lib/systemd", "/usr/local/bin"]
@@ -57,14 +53,7 @@ def tree() -> Iterator[Path]:
     """A copy that every user may read: somebody may be editing the tree meanwhile."""
     ram = ram_directory()
     ram.chmod(0o755)
-    for name in TREE:
-        (ram / name).parent.mkdir(exist_ok=True)
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, ram / name, ignore=ignored)
-        else:
-            shutil.copy2(ROOT / name, ram / name)
-    yield ram
+    yield copy_tree(ram)
     shutil.rmtree(ram)
 
 

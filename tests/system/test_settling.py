@@ -79,6 +79,9 @@ class Person:
         environment = {"XDG_RUNTIME_DIR": f"/run/user/{self.uid}"}
         return self.box.run(*command, user=self.name, env=environment)
 
+    def write(self, name: str, text: str) -> None:
+        self.box.write(f"/home/{self.name}/{name}", text)
+
     def systemctl(self, *arguments: str) -> str:
         ran = self.run("systemctl", "--user", *arguments)
         assert ran.status == 0, ran.err
@@ -135,6 +138,38 @@ def test_a_users_own_chatd_is_closed_to_others(anna: Person) -> None:
     box.do("userdel", "--remove", "ben")
 
 
+def test_a_users_own_chatd_is_as_closed_as_it_is_said(anna: Person) -> None:
+    judged = anna.run("systemd-analyze", "--user", "security", "--threshold=65", "chatd.service")
+    assert judged.status == 0, judged.out.decode()
+    shipped = (ROOT / "systemd/user/chatd.service").read_text()
+    unit = anna.box.path("/home/anna/.config/systemd/user/chatd.service").read_text()
+    assert unit == shipped.replace("/opt/chatd/", "/home/anna/.local/share/chatd/")
+
+
+def test_a_users_own_chatd_reloads(anna: Person) -> None:
+    before = anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service")
+    anna.write(".config/chatd/chatd.toml", "[finding]\nenabled = false\n")
+    anna.systemctl("reload", "chatd.service")
+    assert anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service") == before
+    # in RAM the journal is not split by user, and she may not read it
+    said = anna.box.do("journalctl", "--no-pager", "_SYSTEMD_USER_UNIT=chatd.service")
+    assert "chatd.toml was read again; changed: finding" in said
+
+
+def test_chat_tells_a_user_that_her_unit_cannot_start_and_does_not_wait_for_ever(
+    anna: Person,
+) -> None:
+    anna.write(".config/chatd/chatd.toml", "[limits]\ntoken_s = 'soon'\n")
+    anna.run("systemctl", "--user", "restart", "chatd.service")
+    ran = anna.chat("-0", "hello")
+    assert (ran.status, ran.out) == (79, b"")
+    assert len(ran.err.splitlines()) == 1
+    assert "`systemctl --user status chatd.socket chatd` tells more" in ran.err
+    anna.box.do("rm", "-r", "/home/anna/.config/chatd")
+    anna.systemctl("reset-failed")
+    assert anna.chat("list").status == 0
+
+
 def test_a_user_can_uninstall_her_own(anna: Person) -> None:
     ran = install(anna.box, "--uninstall", user="anna")
     assert ran.status == 0, ran
@@ -157,6 +192,8 @@ def test_from_install_to_a_first_answer_and_back_to_nothing(box: Box, anna: Pers
     again = install(box, "--system")
     assert again.status == 0, again
     assert "is installed already" in again.out.decode()
+    code = "/opt/chatd/current/lib/python3*/site-packages/chatd/__pycache__/daemon.*.pyc"
+    box.do("sh", "-c", f"test -e {code}")
     assert "chatd" in "".join(state(box))
     ran = install(box, "--system", "--uninstall", "--purge")
     assert ran.status == 0, ran
@@ -165,3 +202,25 @@ def test_from_install_to_a_first_answer_and_back_to_nothing(box: Box, anna: Pers
         assert now == files.get(name, fingerprint(Path("/", name))), name
     for name, was in files.items():
         assert fingerprint(box.path(name)) == was, name
+
+
+def test_what_an_administrator_has_written_outlives_an_uninstall(box: Box) -> None:
+    drop_in = "/etc/systemd/system/chatd.service.d/mine.conf"
+    written = {
+        "/etc/chatd/chatd.toml": "[finding]\nenabled = false\n",
+        "/etc/chatd/keys/gpu": "a-key\n",
+        drop_in: "[Service]\nTasksMax=400\n",
+    }
+    assert install(box, "--system").status == 0
+    for name, text in written.items():
+        box.write(name, text)
+    ran = install(box, "--system", "--uninstall")
+    assert ran.status == 0, ran
+    for name, text in written.items():
+        assert box.path(name).read_text() == text
+    for place in ("/etc/chatd", "/etc/systemd/system/chatd.service.d"):
+        assert f"{place} stays, for it is yours" in ran.out.decode()
+    assert install(box, "--system").status == 0
+    assert box.show("chatd.service", "TasksMax") == "400", "they are used again"
+    assert install(box, "--system", "--uninstall", "--purge").status == 0
+    assert not [name for name in written if box.path(name).exists()]
