@@ -106,9 +106,13 @@ DISCOVER = Method("rpc.discover", Nothing, Discovered, "Describe this interface 
 METHODS: dict[str, Method[Struct, Struct]] = {
     method.name: method  # type: ignore[misc]  # one table of many parameter types
     for method in (
-        HELLO, PING, STATUS, LIMITS, START, ATTACH, CANCEL, GET, VALIDATE, CHATS, CHAT, SEARCH,
-        RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, WIPE, WATCH, MODELS, PROBE, STATS,
-        RELOAD, DRAIN, DISCOVER,
+        HELLO, PING, STATUS, LIMITS,
+        START, ATTACH, CANCEL, GET, VALIDATE,
+        CHATS, CHAT, SEARCH, RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, SELECT, WIPE,
+        WATCH,
+        MODELS, PROBE,
+        STATS, RELOAD, DRAIN,
+        DISCOVER,
     )
 }  # fmt: skip
 

@@ -44,8 +44,6 @@ class Inference:
 
     def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
         """Return the turn for this key, and whether it was there already."""
-        if not params.prompt.strip() and not params.data.strip():
-            raise errors.InvalidParams("the prompt is empty")
         digest = digest_of(params)
         if turn := session.by_key(params.key, digest):
             return turn, True

@@ -52,6 +52,7 @@ def write_chat(session: Session, chat: Chat) -> None:
         title=chat.title,
         lifetime_s=chat.lifetime_s,
         deleted=chat.is_deleted,
+        head=chat.head if chat.turns and chat.head != chat.turns[-1] else None,
     )
     old = tuple(chat.places)
     chat.places.append(session.files.journal.append(wire.encode(made)))

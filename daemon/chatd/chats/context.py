@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from chat_rpc import wire
+from chatd.chats import tree
 from chatd.chats.memory import Memory
 from chatd.chats.turns import Turn, joined
 
@@ -13,19 +14,17 @@ BYTES_PER_TOKEN = 3.0  # English has about four, and an estimate that is too hig
 
 
 def messages(memory: Memory, turn: Turn) -> Messages:
-    """Return the whole chat up to this turn, as the OpenAI message list."""
+    """Return the turns up to this one, as the OpenAI message list."""
     said: Messages = []
     system: str | None = None
-    for id_ in memory.chats[turn.chat].turns:
-        other = memory.turns[id_]
+    for other in tree.path(memory, memory.chats[turn.chat], turn.id):
         if other is not turn and other.state != "done":
             continue
         texts = memory.said(other)
         system = texts.system or system
         said.append({"role": "user", "content": joined(texts.prompt, texts.data)})
-        if other is turn:
-            break
-        said.append({"role": "assistant", "content": texts.text})
+        if other is not turn:
+            said.append({"role": "assistant", "content": texts.text})
     return ([{"role": "system", "content": system}] if system else []) + said
 
 

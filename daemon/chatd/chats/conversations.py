@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Delta, End, Ending, Event, Said
-from chatd.chats import records
+from chatd.chats import records, tree
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
@@ -14,6 +14,7 @@ from chatd.chats.records import (
     ChatKept,
     ChatRecord,
     ChatRenamed,
+    ChatSelected,
     ChatUndeleted,
     Packed,
     TurnMade,
@@ -39,6 +40,19 @@ def keep(session: Session, chat: Chat, lifetime_s: float) -> None:
     _write(session, chat, ChatKept(chat=chat.id, lifetime_s=lifetime_s, boot_s=now))
     chat.lifetime_s, chat.used_boot_s = lifetime_s, now
     session.tell_chat(chat, "kept")
+
+
+def select(session: Session, chat: Chat, id_: str) -> None:
+    """Let a chat go on from a turn of it, and from what was made last after that."""
+    turn = session.turns.get(id_)
+    if turn is None or turn.chat != chat.id:
+        raise errors.NoSuchTurn("this chat has no such turn")
+    head = tree.newest_below(session, chat, turn).id
+    now = boot_s()
+    _write(session, chat, ChatSelected(chat=chat.id, head=head, boot_s=now))
+    chat.head = head
+    chat.selected, chat.selected_boot_s, chat.used_boot_s = head, now, now
+    session.tell_chat(chat, "selected", turn=head)
 
 
 def delete(session: Session, chat: Chat) -> None:
@@ -102,11 +116,11 @@ def expire(session: Session) -> Iterator[None]:
 
 
 def fork(session: Session, chat: Chat, until: str | None) -> Chat:
-    """Copy a chat, up to and with the turn `until`, into a new one."""
+    """Copy the way to a chat's head, or to the turn `until`, into a new one."""
     if until is not None and until not in chat.turns:
         raise errors.NoSuchTurn("this chat has no such turn")
-    ids = chat.turns if until is None else chat.turns[: chat.turns.index(until) + 1]
-    views = [session.view(session.turns[id_]) for id_ in ids if session.turns[id_].state == "done"]
+    path = tree.path(session, chat, until)
+    views = [session.view(turn) for turn in path if turn.state == "done"]
     session.check_room(
         sum(4 * (len(v.prompt) + len(v.data) + len(v.text)) for v in views), len(views)
     )
@@ -130,16 +144,16 @@ def import_(session: Session, title: str, said: list[Said]) -> Chat:
 
 
 def export(session: Session, chat: Chat) -> list[Said]:
-    """Return a chat as an OpenAI message list; turns that failed are left out.
+    """Return the way to a chat's head as an OpenAI message list; turns that failed are left out.
 
     A system prompt stands where it came and where it changed.
     """
     said: list[Said] = []
     system: str | None = None
-    for id_ in chat.turns:
-        view = session.view(session.turns[id_])
-        if view.state != "done":
+    for turn in tree.path(session, chat):
+        if turn.state != "done":
             continue
+        view = session.said(turn)
         if view.system and view.system != system:
             system = view.system
             said.append(Said("system", system))
@@ -169,7 +183,7 @@ def search(session: Session, words: str, limit: int) -> list[methods.Found]:
         chat = session.chats[turn.chat]
         if chat.is_deleted or turn.is_damaged:
             continue
-        view = session.view(turn)
+        view = session.said(turn)
         for part in (joined(view.prompt, view.data), view.text):
             at = part.casefold().find(wanted)
             if at >= 0:
@@ -189,17 +203,26 @@ def _write(session: Session, chat: Chat, record: ChatRecord) -> None:
 def _add_whole(session: Session, title: str, said: Iterable[Whole]) -> Chat:
     """Journal a chat and its turns, all or nothing; raises StoreFull."""
     made = chat_made(title, time.time())
-    turns = [_packed(made.chat, *whole) for whole in said]
+    turns: list[Packed] = []
+    for whole in said:
+        turns.append(_packed(made.chat, turns[-1].turn if turns else "", *whole))
     places = session.files.journal.append_all(map(wire.encode, [made, *turns]))
     chat = session.add_chat(made, places[0])
     session.tell_chat(chat, "made")
     for packed, place in zip(turns, places[1:], strict=True):
         session.add_packed(packed, place)
+    tree.grow(session, chat)
     return chat
 
 
 def _packed(
-    chat: str, prompt: str, data: str, system: str | None, text: str, ending: Ending | None
+    chat: str,
+    parent: str,
+    prompt: str,
+    data: str,
+    system: str | None,
+    text: str,
+    ending: Ending | None,
 ) -> Packed:
     assert ending is not None  # noqa: S101  # only turns that are done are copied
     turn = new_id()
@@ -213,6 +236,7 @@ def _packed(
         prompt=prompt,
         data=data,
         system=system,
+        parent=parent,
     )
     return records.pack(made, [Delta(turn, 1, text), End(turn, 2, ending)])
 

@@ -86,6 +86,7 @@ class Memory:
     def view(self, turn: Turn) -> methods.Turn:
         """Return the turn with its texts; a damaged one has none."""
         said = self.said(turn)
+        siblings = self.chats[turn.chat].children.get(turn.parent or "", [])
         return methods.Turn(
             turn=turn.id,
             chat=turn.chat,
@@ -97,7 +98,9 @@ class Memory:
             system=said.system,
             asked=turn.asked,
             text=said.text,
+            thought=self._thought(turn) if turn.has_thought else "",
             attempts=turn.attempts,
+            siblings=list(siblings) if len(siblings) > 1 else [],
             ending=turn.ending,
         )
 
@@ -113,6 +116,17 @@ class Memory:
         if text is None:
             text = records.reply_of(events)
         return Said(made.prompt, made.data, made.system, text)
+
+    def _thought(self, turn: Turn) -> str:
+        """Return what the model of the last attempt thought; only the journal has it."""
+        if turn.is_damaged:
+            return ""
+        lines = (
+            records.decode(payload)
+            for _, stamp, payload in self.lines_of(turn)
+            if stamp.type != "delta"
+        )
+        return records.thought_of(records.read_turn(lines)[1])
 
     def lines_of(self, turn: Turn) -> Iterator[tuple[int, records.Stamp, bytes]]:
         """Yield place, stamp and payload of all lines of a turn."""
@@ -135,10 +149,13 @@ class Memory:
         chat.used_boot_s = max(chat.used_boot_s, made.boot_s)
         if made.lifetime_s is not None:
             chat.lifetime_s = made.lifetime_s
+        if made.head is not None:
+            chat.selected, chat.selected_boot_s = made.head, made.boot_s
         chat.places.append(place)
         return chat
 
     def add_turn(self, made: TurnMade, begin: int) -> Turn:
+        """Take a turn; it has no place in the chat's tree yet."""
         turn = Turn(
             id=made.turn,
             chat=made.chat,
@@ -148,6 +165,7 @@ class Memory:
             boot_s=made.boot_s,
             asked=made.asked,
             terminal=made.terminal,
+            parent=made.parent,
             begin=begin,
             texts=Texts(made.prompt, made.data, made.system, self.files.draft("responses")),
         )
@@ -171,8 +189,7 @@ class Memory:
             case Delta():
                 running(turn).reply.add(event.text)
             case Event():
-                if event.kind == "attempt":
-                    begin_attempt(turn)
+                note(turn, event)
             case End():
                 self.settle(turn, event.ending, stop)
 
@@ -205,10 +222,15 @@ def _only(found: list[Chat]) -> Chat | None:
     )
 
 
-def begin_attempt(turn: Turn) -> None:
-    turn.state = "running"
-    turn.attempts += 1
-    running(turn).reply.drop()
+def note(turn: Turn, event: Event) -> None:
+    """Take a step of a turn: a new attempt voids what was said and thought before it."""
+    if event.kind == "attempt":
+        turn.state = "running"
+        turn.attempts += 1
+        turn.has_thought = False
+        running(turn).reply.drop()
+    elif event.kind == "think":
+        turn.has_thought = True
 
 
 def running(turn: Turn) -> Texts:

@@ -26,6 +26,7 @@ class ChatMade(_Line, tag="chat"):
     title: str
     lifetime_s: float | None = None
     deleted: bool = False
+    head: str | None = None  # where it goes on from; None: from its last turn
 
 
 class ChatRenamed(_Line, tag="renamed"):
@@ -40,6 +41,14 @@ class ChatKept(_Line, tag="kept"):
 
     chat: str
     lifetime_s: float
+    boot_s: float
+
+
+class ChatSelected(_Line, tag="selected"):
+    """A conversation goes on from another of its turns; no field `turn`: it is no line of that."""
+
+    chat: str
+    head: str
     boot_s: float
 
 
@@ -82,6 +91,7 @@ class TurnMade(_Line, tag="turn"):
     data: str = ""
     system: str | None = None
     asked: str | None = None
+    parent: str | None = None  # "" at the root; None: the turn made before it
     terminal: str | None = None
 
 
@@ -101,8 +111,12 @@ class Packed(_Line, tag="packed"):
     events: list[Deltas | Event | End]
 
 
-ChatRecord = ChatMade | ChatRenamed | ChatKept | ChatDeleted | ChatUndeleted | ChatGone
-CHAT_RECORDS = (ChatMade, ChatRenamed, ChatKept, ChatDeleted, ChatUndeleted, ChatGone)
+ChatRecord = (
+    ChatMade | ChatRenamed | ChatKept | ChatSelected | ChatDeleted | ChatUndeleted | ChatGone
+)
+CHAT_RECORDS = (
+    ChatMade, ChatRenamed, ChatKept, ChatSelected, ChatDeleted, ChatUndeleted, ChatGone,
+)  # fmt: skip
 TurnEvent = Delta | Event | End
 TURN_EVENTS = (Delta, Event, End)
 Record = ChatRecord | TurnMade | Packed | Quarantined | TurnEvent
@@ -176,3 +190,14 @@ def reply_of(events: Iterable[TurnEvent]) -> str:
         elif isinstance(event, Event) and event.kind == "attempt":
             reply.clear()
     return "".join(reply)
+
+
+def thought_of(events: Iterable[TurnEvent]) -> str:
+    """Return what the last attempt thought."""
+    thought: list[str] = []
+    for event in events:
+        if isinstance(event, Event) and event.kind == "attempt":
+            thought.clear()
+        elif isinstance(event, Event) and event.kind == "think":
+            thought.append(event.text or "")
+    return "".join(thought)

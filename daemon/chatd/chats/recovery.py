@@ -8,7 +8,7 @@ import msgspec
 
 from chat_rpc import wire
 from chat_rpc.errors import StoreFull
-from chatd.chats import compaction, conversations, records
+from chatd.chats import compaction, conversations, records, tree
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
@@ -17,6 +17,7 @@ from chatd.chats.records import (
     ChatMade,
     ChatRecord,
     ChatRenamed,
+    ChatSelected,
     ChatUndeleted,
     Packed,
     Quarantined,
@@ -57,7 +58,7 @@ class Recovery:
             self._quarantine(id_)
         self._erase_leftover()
         for chat in self._session.chats.values():  # compaction may have changed their places
-            chat.turns.sort(key=lambda id_: self._session.turns[id_].boot_s)
+            tree.grow(self._session, chat)
             if not chat.places:  # its line is lost: it gets another
                 with suppress(StoreFull):  # the next start makes it up again
                     compaction.write_chat(self._session, chat)
@@ -79,6 +80,9 @@ class Recovery:
                 chat.title = record.title
             case ChatKept():
                 chat.lifetime_s, chat.used_boot_s = record.lifetime_s, record.boot_s
+            case ChatSelected():
+                chat.selected, chat.selected_boot_s = record.head, record.boot_s
+                chat.used_boot_s = max(chat.used_boot_s, record.boot_s)
             case ChatDeleted():
                 chat.is_deleted, chat.used_boot_s = True, record.boot_s
             case ChatUndeleted():

@@ -1,18 +1,56 @@
-"""What a `turn.start` means: in which chat the new turn stands.  Nothing is changed here."""
+"""What a `turn.start` means: where the new turn stands, and what it says.  Nothing is changed."""
+
+from dataclasses import dataclass
 
 from chat_rpc.errors import InvalidParams, NoSuchChat
 from chat_rpc.methods import TurnStart
 from chatd.chats.memory import Memory
-from chatd.chats.turns import Chat
+from chatd.chats.turns import Chat, Turn
 
-WAYS = ("chat", "name", "last")  # to say which chat; none: a new one
+WAYS = ("chat", "name", "last", "instead_of")  # to say which chat; none: a new one
 
 
-def chat_of(memory: Memory, params: TurnStart) -> Chat | None:
-    """Return the chat that params mean, None for a new one; raises NoSuchChat, InvalidParams."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A turn to be made: in a chat that is there or in a new one, after the turn `parent`."""
+
+    chat: Chat | None
+    parent: str
+    prompt: str
+    data: str
+    system: str | None
+    asked: str | None
+
+
+def wanted(memory: Memory, params: TurnStart) -> Wanted:
+    """Return what params ask for; raises NoSuchChat, NoSuchTurn, StoreCorrupt, InvalidParams."""
     ways = [way for way in WAYS if getattr(params, way) is not None]
     if len(ways) > 1:
         raise InvalidParams(f"{' and '.join(ways)}: give one of them")
+    if params.instead_of is not None:
+        return _beside(memory, memory.turn(params.instead_of), params)
+    if _is_blank(params):
+        raise InvalidParams("the prompt is empty")
+    chat = _chat_of(memory, params)
+    parent = chat.head if chat else ""
+    return Wanted(chat, parent, params.prompt, params.data, params.system, params.model)
+
+
+def _beside(memory: Memory, turn: Turn, params: TurnStart) -> Wanted:
+    """Return a turn in the place of another; where nothing is asked, it asks the same again."""
+    said = memory.said(turn)
+    system = said.system if params.system is None else params.system
+    chat, parent = memory.chats[turn.chat], turn.parent or ""
+    if _is_blank(params):
+        return Wanted(chat, parent, said.prompt, said.data, system, params.model or turn.asked)
+    return Wanted(chat, parent, params.prompt, params.data, system, params.model)
+
+
+def _is_blank(params: TurnStart) -> bool:
+    return not params.prompt.strip() and not params.data.strip()
+
+
+def _chat_of(memory: Memory, params: TurnStart) -> Chat | None:
     if params.chat is not None:
         return memory.chat(params.chat)
     if params.name is not None:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
-from chatd.chats import following, request
-from chatd.chats.memory import Memory, begin_attempt, running
+from chatd.chats import following, request, tree
+from chatd.chats.memory import Memory, note, running
 from chatd.chats.quota import TURN_FILES, Quota
 from chatd.chats.records import ChatMade, TurnMade
 from chatd.chats.turns import Chat, Reader, Turn, boot_s, new_id
@@ -45,22 +45,23 @@ class Session(Memory):
 
     def begin(self, params: methods.TurnStart, digest: str) -> Turn:
         """Journal a new turn, in a new chat unless params name one; raises StoreFull."""
-        size = 4 * len(params.prompt) + 4 * len(params.data) + len(params.system or "")
+        want = request.wanted(self, params)
+        size = 4 * (len(want.prompt) + len(want.data) + len(want.system or ""))
         self.check_room(size + ROOM_BYTES)
         now = time.time()
-        known = request.chat_of(self, params)
-        chats = [] if known else [chat_made(params.prompt or params.data, now, params.name)]
+        chats = [] if want.chat else [chat_made(want.prompt or want.data, now, params.name)]
         made = TurnMade(
             turn=new_id(),
-            chat=known.id if known else chats[0].chat,
+            chat=want.chat.id if want.chat else chats[0].chat,
             key=params.key,
             digest=digest,
             created=now,
             boot_s=boot_s(),
-            prompt=params.prompt,
-            data=params.data,
-            system=params.system,
-            asked=params.model,
+            prompt=want.prompt,
+            data=want.data,
+            system=want.system,
+            asked=want.asked,
+            parent=want.parent,
             terminal=params.terminal,
         )
         # the turn first: a death in the middle leaves nothing, or a turn that tells of its chat
@@ -69,6 +70,7 @@ class Session(Memory):
             self.tell_chat(self.add_chat(new, place), "made")
         turn = self.add_turn(made, first)
         chat = self.chats[turn.chat]
+        tree.hang(chat, turn)
         self.tell_chat(chat, "turn", turn=turn.id)
         for watcher in chat.watchers:
             turn.readers.append(watcher)
@@ -99,8 +101,7 @@ class Session(Memory):
             backend=backend, text=text,
         )  # fmt: skip
         self._tell(turn, b"turn.event", event)
-        if kind == "attempt":
-            begin_attempt(turn)
+        note(turn, event)
 
     def end(self, turn: Turn, ending: Ending) -> None:
         """Journal the end of a turn and make its text files; raises StoreFull."""

@@ -68,12 +68,14 @@ class Turn:
     boot_s: float
     asked: str | None
     terminal: str | None  # where it was asked
+    parent: str | None  # the turn before it; "" at the root; None: not known yet
     begin: Place
     texts: Texts | None
     state: methods.State = "queued"
     seq: int = 0
     told_bytes: int = 0  # of its events in the journal
     attempts: int = 0
+    has_thought: bool = False  # in its last attempt
     ending: methods.Ending | None = None
     stop: Place | None = None  # where the line after its last one begins
     is_packed: bool = False
@@ -87,7 +89,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Chat:
-    """A conversation: its turns, oldest first."""
+    """A conversation: its turns, oldest first, which are a tree (`tree`)."""
 
     id: str
     title: str
@@ -100,6 +102,10 @@ class Chat:
     turns: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)  # of the lines that are about the chat itself
     watchers: list[Reader] = field(default_factory=list)
+    children: dict[str, list[str]] = field(default_factory=dict)  # "" has those at the root
+    head: str = ""  # the turn from which it goes on
+    selected: str = ""  # the head that was chosen last
+    selected_boot_s: float = 0.0
 
     def ends_boot_s(self) -> float:
         """When it is destroyed, by CLOCK_BOOTTIME."""

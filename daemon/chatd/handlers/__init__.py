@@ -33,6 +33,7 @@ HANDLERS: Mapping[str, Handler] = {
     "chat.export": chat.export,
     "chat.import": chat.import_,
     "chat.keep": chat.keep,
+    "chat.select": chat.select,
     "chat.wipe": chat.wipe,
     "chat.watch": chat.watch,
     "model.list": model.list_,

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from chat_rpc import errors, methods
-from chatd.chats import conversations, following
+from chatd.chats import conversations, following, tree
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Reader, boot_s
 from chatd.handlers.context import Context, Peer, Then
@@ -28,7 +28,7 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
 
 def get(context: Context, peer: Peer, params: methods.ChatGet) -> methods.Chat:
     session = context.sessions.of(peer.uid)
-    return _whole(session, session.chat(params.chat))
+    return _whole(session, session.chat(params.chat), all_=params.all)
 
 
 def search(context: Context, peer: Peer, params: methods.Search) -> methods.SearchResult:
@@ -47,6 +47,13 @@ def keep(context: Context, peer: Peer, params: methods.Keep) -> methods.Changed:
     session = context.sessions.of(peer.uid)
     chat = session.chat(params.chat)
     conversations.keep(session, chat, params.lifetime_s)
+    return _changed(session, chat)
+
+
+def select(context: Context, peer: Peer, params: methods.Select) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    chat = session.chat(params.chat)
+    conversations.select(session, chat, params.turn)
     return _changed(session, chat)
 
 
@@ -128,10 +135,9 @@ def _watch(readers: list[Reader], peer: Peer) -> None:
     following.listen(readers, peer)
 
 
-def _whole(session: Session, chat: Chat) -> methods.Chat:
-    return methods.Chat(
-        chat.id, chat.title, [session.view(session.turns[turn]) for turn in chat.turns]
-    )
+def _whole(session: Session, chat: Chat, *, all_: bool = False) -> methods.Chat:
+    turns = [session.turns[id_] for id_ in chat.turns] if all_ else tree.path(session, chat)
+    return methods.Chat(chat.id, chat.title, [session.view(turn) for turn in turns])
 
 
 def _changed(session: Session, chat: Chat) -> methods.Changed:
@@ -139,11 +145,12 @@ def _changed(session: Session, chat: Chat) -> methods.Changed:
 
 
 def _line(session: Session, chat: Chat) -> methods.ChatLine:
-    last = session.turns[chat.turns[-1]] if chat.turns else None
+    path = tree.path(session, chat)
+    last = path[-1] if path else None
     return methods.ChatLine(
         chat=chat.id,
         title=chat.title,
-        turns=len(chat.turns),
+        turns=len(path),
         created=chat.created,
         used=chat.used,
         ends=round(time.time() + chat.ends_boot_s() - boot_s(), 1),
