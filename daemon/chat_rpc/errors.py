@@ -250,6 +250,11 @@ def from_failure(failure: Failure, turn: str | None = None) -> RpcError:
     return kind(failure.message, turn=turn, retry_after_ms=failure.retry_after_ms)
 
 
+def is_retryable(code: int) -> bool:
+    """Say whether what failed so may go well another time."""
+    return _BY_CODE.get(code, RpcError).retryable
+
+
 def from_fault(fault: Fault) -> RpcError:
     """Return the error that a fault on the wire stands for; an unknown code becomes an RpcError."""
     data = fault.data if isinstance(fault.data, dict) else {}

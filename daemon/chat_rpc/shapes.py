@@ -12,6 +12,7 @@ from chat_rpc.checks import CheckAsked, Verdict
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 Priority = Literal["interactive", "normal", "batch"]
 Thumb = Literal["good", "bad"]
+EventKind = Literal["queued", "attempt", "think", "check", "verify", "refine"]
 Maker = Literal["model", "repair", "kept"]
 
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "interrupted"})
@@ -143,7 +144,7 @@ class Event(Struct, tag_field="type", tag="event", omit_defaults=True, kw_only=T
 
     turn: str
     seq: int
-    kind: Literal["queued", "attempt", "think", "check", "verify", "refine"]
+    kind: EventKind
     place: int | None = None
     n: int | None = None
     by: Maker = "model"

@@ -5,8 +5,9 @@ import asyncio
 import concurrent.futures.thread  # noqa: F401  # asyncio would import it too late for --uid
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 
@@ -23,6 +24,7 @@ class Counts:
     requests: chat completions asked for.  open_streams: those being answered, streamed or not.
     disconnects_seen: those whose client left first.  prompts_seen: the sha256 of each request's
     last user message, in order, refused requests too; messages_seen: of every message at all.
+    bodies: the last requests of scripts that keep them.
     elsewhere_requests: those that came to where the script `redirect` points.
     """
 
@@ -32,6 +34,7 @@ class Counts:
     elsewhere_requests: int = 0
     prompts_seen: list[str] = field(default_factory=list)
     messages_seen: list[str] = field(default_factory=list)
+    bodies: list[dict[str, object]] = field(default_factory=list)
 
 
 class ModelServer:
@@ -47,6 +50,7 @@ class ModelServer:
         self._models_status = models_status
         self._key = key
         self._knobs = knobs
+        self._plays: Counter[str] = Counter()
         self._changed = asyncio.Event()
 
     async def handle(self, exchange: Exchange) -> None:
@@ -111,11 +115,17 @@ class ModelServer:
             is_stream=body.get("stream") is True,
             wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
             redirect_to=self.redirect_to,
+            first=_first_of(exchange.request),
+            body=body,
         )
+        if model.startswith("play"):
+            self._plays[call.first] += 1
+            call = replace(call, turn=self._plays[call.first])
+            self.counts.bodies = [*self.counts.bodies[-9:], body]
         self.counts.open_streams += 1
         self._tell()
         try:
-            await SCRIPTS.get(model, SCRIPTS[self._script])(call)
+            await SCRIPTS.get(model.partition(":")[0], SCRIPTS[self._script])(call)
         except ClientGone:
             self.counts.disconnects_seen += 1
             raise
@@ -137,6 +147,9 @@ class ModelServer:
         self._changed = asyncio.Event()
 
 
+PLAYERS = ("play:a", "play:b")
+
+
 def _messages_of(request: Request) -> list[tuple[str, str]]:
     """The role and the text of each message; a text in parts is joined."""
     messages = request.json().get("messages")
@@ -156,6 +169,12 @@ def _prompt_of(request: Request) -> str:
     return prompts[-1] if prompts else ""
 
 
+def _first_of(request: Request) -> str:
+    """The first user message, or nothing."""
+    prompts = [text for role, text in _messages_of(request) if role == "user"]
+    return prompts[0] if prompts else ""
+
+
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -166,7 +185,7 @@ async def _refuse(exchange: Exchange, status: int, kind: str, text: str) -> None
 
 async def _open_doors(options: argparse.Namespace, conversations: asyncio.TaskGroup) -> int:
     """Listen on two ports: the server's own, and the one that the script `redirect` points to."""
-    models = options.models.split(",") if options.models else list(SCRIPTS)
+    models = options.models.split(",") if options.models else [*SCRIPTS, *PLAYERS]
     knobs = Knobs(options.tokens, options.delay_s)
     if options.uid:  # only now: everything that it needs to read has been read
         os.setgroups([])

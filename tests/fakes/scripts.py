@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from tests.fakes.http import EVENT_STREAM, JSON, Exchange
@@ -37,6 +37,9 @@ class Call:
     is_stream: bool
     wants_usage: bool
     redirect_to: str
+    first: str = ""  # the first user message
+    body: dict[str, object] = field(default_factory=dict)
+    turn: int = 1  # of the requests with this first message
 
     async def begin(self, *, is_chunked: bool = True) -> None:
         """Open the answer and send its first token, or the first half of an answer in one piece."""
@@ -58,6 +61,28 @@ def hash_reply(prompt: str) -> str:
 
 async def _hash(call: Call) -> None:
     await _answer(call, hash_reply(call.prompt))
+
+
+async def _play(call: Call) -> None:
+    """Play what the first message says as JSON: a list of replies, the last for all that follow.
+
+    A reply is a text, or an object of text, reason, reasoning, model, delay_s; or of status and
+    retry_after.  Of a longer text than `max_tokens` allows that much is sent.
+    """
+    replies = json.loads(call.first.partition("\n")[0])
+    said = replies[min(call.turn, len(replies)) - 1]
+    said = {"text": said} if isinstance(said, str) else dict(said)
+    if status := said.pop("status", None):
+        wait = {"Retry-After": str(said["retry_after"])} if "retry_after" in said else None
+        await _refuse(call, status, "server_error", wait)
+        return
+    if said.pop("no_schema", None) and "response_format" in call.body:
+        await _refuse(call, 400, "invalid_request_error")
+        return
+    limit, tokens = call.body.get("max_tokens"), _tokens(said["text"])
+    if isinstance(limit, int) and not said.pop("is_deaf", None) and len(tokens) > limit:
+        said |= {"text": "".join(tokens[:limit]), "reason": "length"}
+    await _answer(call, **said)
 
 
 async def _echo(call: Call) -> None:
@@ -184,6 +209,7 @@ async def _huge_event(call: Call) -> None:
 
 SCRIPTS: Final[dict[str, Script]] = {
     "hash": _hash,
+    "play": _play,
     "echo": _echo,
     "slow": _slow,
     "length": _length,

@@ -54,6 +54,7 @@ class Echo(ModelServer):
         messages: list[dict[str, str]],
         options: Mapping[str, object],
         take: Take,
+        schema: Mapping[str, object] | None = None,
     ) -> Finish:
         asked = messages[-1]["content"]
         chance = crc32(asked.encode("utf-8", "surrogatepass"))

@@ -64,6 +64,12 @@ def reported(name: str, error: object) -> errors.RpcError:
     return errors.ServerError(f"{name} reported an error{f' ({word})' if word else ''}")
 
 
+def http_status(error: errors.RpcError) -> int:
+    """Return the HTTP status that was the answer; 0: it went wrong elsewhere."""
+    cause = error.__cause__
+    return cause.status_code if isinstance(cause, openai.APIStatusError) else 0
+
+
 def identifier(text: object) -> str:
     """Return `text` if it is a plain identifier: anything longer may echo a prompt."""
     plain = str(text or "").partition(";")[0].strip().replace("/", "-")

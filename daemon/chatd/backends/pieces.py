@@ -7,9 +7,10 @@ from chat_rpc.methods import Usage
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """More of the reply."""
+    """More of the reply, in so many chunks; each of them is a token or more."""
 
     text: str
+    chunks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Thought:
     """More of what the model thinks before it replies."""
 
     text: str
+    chunks: int = 1
 
 
 @dataclass(frozen=True, slots=True)

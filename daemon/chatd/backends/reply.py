@@ -126,5 +126,5 @@ class Reply:
 
     def _flush(self) -> None:
         if self._texts:
-            text, self._texts = "".join(self._texts), []
-            self._take(self._kind(text))
+            texts, self._texts = self._texts, []
+            self._take(self._kind("".join(texts), len(texts)))

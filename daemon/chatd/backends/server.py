@@ -26,6 +26,9 @@ from chatd.backends.transport import Body, Check
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
 
+Messages = list[dict[str, str]]
+
+REFUSALS = frozenset({400, 422, 500, 501})  # by servers that know no schema, or not this one
 LINGER_S = 1.0  # for what may come after the finish reason: the usage, the end of the stream
 
 
@@ -110,15 +113,30 @@ class ModelServer:
     async def reply(
         self,
         model: str,
-        messages: list[dict[str, str]],
+        messages: Messages,
         options: Mapping[str, object],
         take: Take,
+        schema: Mapping[str, object] | None = None,
     ) -> Finish:
         """Give the reply to `take` as it comes, and return its end; raises if it is not whole.
 
-        What `take` raises comes out here.  Cancelling closes the connection, which frees the
-        server's slot.
+        A server that refuses a request with a `schema` is asked once more without: it is a help to
+        the model, and no promise.  What `take` raises comes out here.  Cancelling closes the
+        connection, which frees the server's slot.
         """
+        if schema is not None:
+            named = {"name": "reply", "schema": schema, "strict": True}
+            form = {"response_format": {"type": "json_schema", "json_schema": named}}
+            try:
+                return await self._reply(model, messages, {**options, **form}, take)
+            except errors.ServerError as exc:
+                if failures.http_status(exc) not in REFUSALS:
+                    raise
+        return await self._reply(model, messages, options, take)
+
+    async def _reply(
+        self, model: str, messages: Messages, options: Mapping[str, object], take: Take
+    ) -> Finish:
         reply = Reply(self.name, take)
         with failures.told(self.name, self.url):
             async with self._client.chat.completions.with_streaming_response.create(

@@ -28,15 +28,20 @@ def messages(memory: Memory, turn: Turn) -> Messages:
     return ([{"role": "system", "content": system}] if system else []) + said
 
 
-def fit(said: Messages, context_tokens: int | None) -> tuple[Messages, int]:
-    """Return the messages that fit, and how many turns were left out, the oldest ones.
+def fit(
+    said: Messages, context_tokens: int | None, after: Messages | None = None
+) -> tuple[Messages, int]:
+    """Return the messages that fit, with room for those `after` them.
 
-    The system prompt and the last prompt always stay.
+    Also returns how many turns were left out, the oldest ones.  The system prompt and the last
+    prompt always stay.
     """
-    if context_tokens is None:
-        return said, 0
-    room = context_tokens * FILLED * BYTES_PER_TOKEN
-    return _drop(said, lambda kept: _size(kept) <= room)
+    return _drop(said, lambda kept: fits([*kept, *(after or [])], context_tokens))
+
+
+def fits(said: Messages, context_tokens: int | None) -> bool:
+    """Say whether so much leaves room for a reply."""
+    return context_tokens is None or _size(said) <= context_tokens * FILLED * BYTES_PER_TOKEN
 
 
 def halve(said: Messages) -> tuple[Messages, int]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from chat_rpc import errors, methods
 from chat_rpc.methods import Delta, End, Ending, Event
 from chatd.chats import records
+from chatd.chats.attempts import tried_of
 from chatd.chats.records import ChatMade, Packed, TurnMade
 from chatd.chats.turns import Chat, Texts, Turn, joined
 from chatd.store.session import SessionFiles
@@ -128,6 +129,11 @@ class Memory:
         )
         return records.thought_of(records.read_turn(lines)[1])
 
+    def tried(self, turn: Turn) -> list[methods.Tried]:
+        """Return all attempts at a turn, from its lines."""
+        lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
+        return tried_of(records.read_turn(lines)[1])
+
     def lines_of(self, turn: Turn) -> Iterator[tuple[int, records.Stamp, bytes]]:
         """Yield place, stamp and payload of all lines of a turn."""
         for place, payload in self.files.journal.read(turn.begin, turn.stop):
@@ -167,7 +173,10 @@ class Memory:
             terminal=made.terminal,
             parent=made.parent,
             begin=begin,
-            texts=Texts(made.prompt, made.data, made.system, self.files.draft("responses")),
+            is_checked=made.demands.is_held,
+            texts=Texts(
+                made.prompt, made.data, made.system, self.files.draft("responses"), made.demands
+            ),
         )
         self.turns[turn.id] = self.keys[turn.key] = turn
         chat = self.chats[turn.chat]
@@ -226,7 +235,7 @@ def note(turn: Turn, event: Event) -> None:
     """Take a step of a turn: a new attempt voids what was said and thought before it."""
     if event.kind == "attempt":
         turn.state = "running"
-        turn.attempts += 1
+        turn.attempts += event.by == "model"
         turn.has_thought = False
         running(turn).reply.drop()
     elif event.kind == "think":

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from chat_rpc.errors import StoreCorrupt
 from chat_rpc.methods import Delta, End, Event
+from chatd.chats.demands import PLAIN, Demands
 
 
 class _Line(Struct, tag_field="type", omit_defaults=True, kw_only=True):
@@ -93,6 +94,7 @@ class TurnMade(_Line, tag="turn"):
     asked: str | None = None
     parent: str | None = None  # "" at the root; None: the turn made before it
     terminal: str | None = None
+    demands: Demands = PLAIN
 
 
 class Deltas(_Line, tag="deltas"):

@@ -5,11 +5,12 @@ What is done to whole conversations is in `conversations`, reading the journal a
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import TypedDict, Unpack
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
 from chatd.chats import following, request, tree
+from chatd.chats.demands import demands_of
 from chatd.chats.memory import Memory, note, running
 from chatd.chats.quota import TURN_FILES, Quota
 from chatd.chats.records import ChatMade, TurnMade
@@ -20,6 +21,23 @@ TITLE_CHARS = 60
 UNCHECKED_CHARS = 16 * 1024  # that may come over a user's share
 TURN_BYTES = 2 * PAGE + 1024  # that a turn takes beside its texts: two files and its envelope
 ROOM_BYTES = 64 * 1024  # that a turn needs beside its prompt, to be taken at all
+
+
+class Fields(TypedDict, total=False):
+    """What a turn.event may have, beside what all have."""
+
+    place: int
+    n: int
+    by: methods.Maker
+    model: str | None
+    backend: str | None
+    text: str
+    check: methods.CheckAsked
+    verdict: methods.Verdict | None
+    reasons: list[str]
+    usage: methods.Usage | None
+    total_ms: int
+    error: methods.Failure | None
 
 
 class Session(Memory):
@@ -63,6 +81,7 @@ class Session(Memory):
             asked=want.asked,
             parent=want.parent,
             terminal=params.terminal,
+            demands=demands_of(params),
         )
         # the turn first: a death in the middle leaves nothing, or a turn that tells of its chat
         first, *places = self.files.journal.append_all(map(wire.encode, [made, *chats]))
@@ -83,23 +102,10 @@ class Session(Memory):
         self._tell(turn, b"turn.delta", Delta(turn.id, turn.seq + 1, text))
         running(turn).reply.add(text)
 
-    def add_event(
-        self,
-        turn: Turn,
-        kind: Literal["queued", "attempt", "think"],
-        *,
-        place: int | None = None,
-        n: int | None = None,
-        model: str | None = None,
-        backend: str | None = None,
-        text: str | None = None,
-    ) -> None:
+    def add_event(self, turn: Turn, kind: methods.EventKind, **fields: Unpack[Fields]) -> None:
         """Raises StoreFull.  A new attempt voids the text before it."""
-        self._check_now_and_then(text or "")
-        event = Event(
-            turn=turn.id, seq=turn.seq + 1, kind=kind, place=place, n=n, model=model,
-            backend=backend, text=text,
-        )  # fmt: skip
+        self._check_now_and_then(fields.get("text") or "")
+        event = Event(turn=turn.id, seq=turn.seq + 1, kind=kind, **fields)
         self._tell(turn, b"turn.event", event)
         note(turn, event)
 

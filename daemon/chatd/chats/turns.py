@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from chat_rpc import errors, methods, wire
+from chatd.chats.demands import PLAIN, Demands
 from chatd.store.draft import Draft
 from chatd.store.journal import Place
 
@@ -54,6 +55,7 @@ class Texts:
     data: str
     system: str | None
     reply: Draft
+    demands: Demands = PLAIN
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class Turn:
     has_thought: bool = False  # in its last attempt
     ending: methods.Ending | None = None
     stop: Place | None = None  # where the line after its last one begins
+    is_checked: bool = False  # its text is not to be believed before its end
     is_packed: bool = False
     is_damaged: bool = False
     readers: list[Reader] = field(default_factory=list)

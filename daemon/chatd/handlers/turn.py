@@ -20,7 +20,9 @@ def start(
         session.turn(turn.id)  # raises: it is damaged, or its chat was deleted
     if params.wait:
         return _whole(context, session, turn, replayed=replayed)
-    started = methods.Started(turn=turn.id, chat=turn.chat, replayed=replayed)
+    started = methods.Started(
+        turn=turn.id, chat=turn.chat, replayed=replayed, checked=turn.is_checked
+    )
     return Then(started, lambda: following.follow(session.files.journal, turn, peer, after=0))
 
 
@@ -44,7 +46,11 @@ async def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> met
 
 def get(context: Context, peer: Peer, params: methods.TurnGet) -> methods.Turn:
     session = context.sessions.of(peer.uid)
-    return session.view(session.turn(params.turn))
+    turn = session.turn(params.turn)
+    view = session.view(turn)
+    if params.tried:
+        view.tried = session.tried(turn)
+    return view
 
 
 async def _whole(

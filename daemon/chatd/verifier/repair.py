@@ -61,10 +61,14 @@ def reasked(messages: Sequence[Said], reply: str, feedback: str) -> list[Said]:
 def with_rules(messages: Sequence[Said], checks: Checks) -> list[Said]:
     """Return the conversation with the rules in the request: where the reply has no room in it."""
     *before, last = messages
-    rules = "\n".join(f"- {ready.demand}" for ready in checks.all if not ready.kind.is_always)
-    return (
-        [*before, Said(last.role, f"{last.content}\n\n{RULES}\n{rules}")] if rules else [*messages]
-    )
+    said = rules(checks)
+    return [*before, Said(last.role, f"{last.content}\n\n{said}")] if said else [*messages]
+
+
+def rules(checks: Checks) -> str:
+    """Return what is demanded, as a part of a request."""
+    demands = [f"- {ready.demand}" for ready in checks.all if not ready.kind.is_always]
+    return "\n".join([RULES, *demands]) if demands else ""
 
 
 def extracted(checks: Checks, request: Request, reply: Reply) -> str | None:

@@ -1,0 +1,33 @@
+"""What is demanded of a turn's replies, made ready, and what it says of one of them."""
+
+from chat_rpc.checks import Check, Verdict
+from chatd.chats.demands import Demands
+from chatd.inference.outside import Outside
+from chatd.verifier import apart, verify
+from chatd.verifier.rule import Reply, Request
+from chatd.verifier.verify import Checks
+
+MODEL = Check(type="model")
+STOPPED = "stopped"  # a finish that makes no reply whole
+
+
+def checks_of(demands: Demands) -> Checks:
+    """Make ready what is demanded; raises InvalidParams."""
+    own = [MODEL] if demands.require_model else []
+    return verify.prepare([*demands.checks, *own], demands.without)
+
+
+async def verdict_on(
+    checks: Checks, request: Request, reply: Reply, outside: Outside, *, is_stopped: bool
+) -> Verdict:
+    """Return what the checks say; who must be asked is spared what fails without them.
+
+    A reply that was stopped is not whole, whatever else is found in what came of it.
+    """
+    verdict = await apart.verify(checks.inside(), request, reply)
+    if is_stopped and verdict.verdict == "pass":
+        return await apart.verify(checks.inside(), request, Reply(reply.text, STOPPED))
+    if verdict.verdict == "fail" or not checks.outside:
+        return verdict
+    answers = await outside.answers(checks.outside, request, reply)
+    return await apart.verify(checks, request, reply, answers)
