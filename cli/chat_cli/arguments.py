@@ -1,13 +1,18 @@
-"""What typer cannot say of options: a value that may be left out, and two values for one option.
+"""What typer cannot say: a value that may be left out, two values for one option, many options.
 
-An option's metavar tells it: `[LANG]`, or two words as in `KEY VALUE`.
+An option's metavar tells of its values: `[LANG]`, or two words as in `KEY VALUE`.
 """
 
-from collections.abc import Iterator, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from typer import BadParameter
 from typer import _click as click
 from typer.core import TyperCommand, TyperOption
+
+F = TypeVar("F")
 
 BETWEEN = "\0"  # a key and its value: no argument of a process has it
 
@@ -18,6 +23,22 @@ class Command(TyperCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         options = [param for param in self.params if isinstance(param, TyperOption)]
         return super().parse_args(ctx, list(_rewritten(args, options)))
+
+
+def taking(flags: type[F]) -> Callable[[Callable[[F], None]], Callable[..., None]]:
+    """Make a command that takes the fields of a dataclass as its options, all in one object."""
+
+    def decorate(command: Callable[[F], None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**given: Any) -> None:  # Any: each as its field has it
+            command(flags(**given))
+
+        fields = inspect.signature(flags).parameters.values()
+        named = [field.replace(kind=inspect.Parameter.KEYWORD_ONLY) for field in fields]
+        run.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # for typer
+        return run
+
+    return decorate
 
 
 def pairs(values: Sequence[str] | None) -> list[tuple[str, str]]:

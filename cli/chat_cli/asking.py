@@ -8,108 +8,36 @@ from types import FrameType
 from typing import Literal, NoReturn
 
 import msgspec
-import typer
 
-from chat_cli import arguments, files, link, output, question, report, terminals, views
-from chat_cli.flags import (
-    AsJson,
-    AsLines,
-    DryRun,
-    Ephemeral,
-    Extract,
-    Files,
-    GoOn,
-    IsRaw,
-    LeaveStdin,
-    MaxTime,
-    Models,
-    Name,
-    NoInput,
-    NoStart,
-    NoStream,
-    Options,
-    Priority,
-    Quiet,
-    RequireModel,
-    System,
-    Think,
-    Usage,
-    Verbose,
-    Words,
-    Yes,
-)
+from chat_cli import files, link, output, question, report, views
+from chat_cli.arguments import taking
+from chat_cli.flags import Flags
 from chat_cli.following import Connect, Following, Reply, View
 from chat_rpc import errors, methods
 
 GRACE_S = 2.0  # chatd keeps --max-time; so much later a chatd that does not is given up
 
 
-def ask(
-    words: Words = None,
-    model: Models = None,
-    system: System = None,
-    file: Files = None,
-    option: Options = None,
-    *,
-    leave_stdin: LeaveStdin = False,
-    go_on: GoOn = 0,
-    chat: Name = None,
-    as_json: AsJson = False,
-    as_lines: AsLines = False,
-    extract: Extract = None,
-    usage: Usage = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    dry_run: DryRun = False,
-    is_raw: IsRaw = False,
-    no_stream: NoStream = False,
-    think: Think = None,
-    max_time: MaxTime = None,
-    ephemeral: Ephemeral = False,
-    require_model: RequireModel = False,
-    priority: Priority = None,
-    no_input: NoInput = False,
-    yes: Yes = False,
-    no_start: NoStart = False,
-) -> None:
+@taking(Flags)
+def ask(flags: Flags) -> None:
     """Ask a model. The answer goes to stdout, everything else to stderr.
 
     What is piped in is put after the words; alone, it is the question.
+
+    \b
+      chat "What is tmpfs?"
+      git diff | chat "Review this. One line per finding."
+      chat -C deploy "what failed?" <build.log
+      chat --schema "name, age int" -f cv.txt | jq -r .name
+      chat "Write a haiku" --check lines:3 --tries 5
     """
-    here = terminals.terminal()
-    _demand_one_chat(go_on, chat, here)
-    limit_s = _seconds(max_time)
-    asked = question.gather(words or [], file or [], leave_stdin=leave_stdin, quiet=quiet)
-    models = model or []
-    params = methods.TurnStart(
-        prompt=asked.prompt,
-        data=asked.data,
-        key=question.new_key(),
-        system=system,
-        model=models[0] if models else None,
-        models=models[1:],
-        name=chat,
-        last=(None, "terminal", "anywhere")[min(go_on, 2)],
-        terminal=here,
-        priority=question.priority(priority),
-        options=question.options(arguments.pairs(option)),
-        require_model=require_model,
-        ephemeral=ephemeral,
-        max_time_s=limit_s,
-    )
-    if dry_run:
-        _show(params, asked.attached)
+    asked = question.of(flags)
+    if flags.dry_run:
+        _show(asked.params, asked.attached)
         return
-    shown = Shown(
-        form="json" if as_json else "jsonl" if as_lines else "raw" if is_raw else "text",
-        wanted=views.Wanted(
-            extract=extract, think=views.thinking(think), is_held=no_stream, quiet=quiet
-        ),
-        usage=usage,
-        verbose=verbose,
-    )
-    way = link.Way(may_start=not no_start, quiet=quiet)
-    raise SystemExit(answer(way, params, asked.attached, shown))
+    way = link.Way(may_start=not flags.no_start, quiet=flags.quiet)
+    shown = _shown(flags, asked)
+    raise SystemExit(answer(way, asked.params, asked.attached, shown))
 
 
 @dataclass(frozen=True)
@@ -148,18 +76,27 @@ def answer(
     return report.tell(reply, quiet=shown.wanted.quiet, usage=shown.usage, verbose=shown.verbose)
 
 
-def _demand_one_chat(go_on: int, name: str | None, here: str | None) -> None:
-    if go_on and name is not None:
-        raise typer.BadParameter("-c and -C name different chats")
-    if go_on == 1 and here is None:
-        raise typer.BadParameter("-c needs a terminal, whose last chat it goes on in; try -C NAME")
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else question.seconds(text)
-    except ValueError as exc:
-        raise typer.BadParameter(f"--max-time {text}: {exc}") from None
+def _shown(flags: Flags, asked: question.Question) -> Shown:
+    return Shown(
+        form=(
+            "json"
+            if flags.as_json
+            else "jsonl"
+            if flags.as_lines
+            else "raw"
+            if flags.is_raw
+            else "text"
+        ),
+        wanted=views.Wanted(
+            extract=asked.extract,
+            think=views.thinking(asked.think),
+            is_held=flags.no_stream or asked.is_checked,
+            print_failed=flags.print_failed,
+            quiet=flags.quiet,
+        ),
+        usage=flags.usage,
+        verbose=flags.verbose,
+    )
 
 
 @contextmanager

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import RunChat
 from tests.fakes.scripts import hash_reply
-from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, run
+from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, Ran, run
 
 from chat_cli.question import seconds
 
@@ -183,3 +184,82 @@ def test_a_closed_stdout_is_73(chatd: Daemon) -> None:
     ran = run(["sh", "-c", f"{CHAT} -0 -m hash x >&-"], env={"CHATD_SOCKET": str(chatd.socket)})
     assert (ran.status, ran.err.count("\n")) == (73, 1)
     assert "Bad file descriptor" in ran.err
+
+
+def params_of(ran: Ran) -> dict[str, Any]:  # Any: JSON
+    assert ran.status == 0, ran.err
+    params: dict[str, Any] = json.loads(ran.out)["params"]
+    return params
+
+
+def settings(home: Path, text: str) -> None:
+    """Write the person's own config.toml."""
+    file = home / ".config" / "chat" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+
+
+def test_flags_go_before_a_template_and_that_before_the_person_s_own(
+    chat: RunChat, tmp_path: Path
+) -> None:
+    settings(
+        tmp_path,
+        """
+        model = "mine"
+        system = "mine"
+        options = { a = 1, b = 1, c = 1 }
+        aliases = { fast = "qwen3-4b" }
+        """,
+    )
+    template = tmp_path / ".config/chat/templates/t.md"
+    template.parent.mkdir()
+    template.write_text('+++\nsystem = "its"\noptions = { b = 2, c = 2 }\n+++\nSay {{what}}')
+    alone = params_of(chat("-n", "-0", "x"))
+    assert (alone["model"], alone["system"]) == ("mine", "mine")
+    filled = params_of(chat("-n", "-0", "-t", "t", "-p", "what", "hi", "-m", "fast"))
+    assert (filled["prompt"], filled["system"]) == ("Say hi", "its")
+    assert filled["model"] == "qwen3-4b"
+    said = params_of(chat("-n", "-0", "-t", "t", "-p", "what", "hi", "-o", "c", "3", "-s", "said"))
+    assert (said["system"], said["options"]) == ("said", {"a": 1, "b": 2, "c": 3})
+
+
+def test_a_template_that_lacks_a_parameter_is_2(chat: RunChat, tmp_path: Path) -> None:
+    template = tmp_path / ".config/chat/templates/t.md"
+    template.parent.mkdir(parents=True)
+    template.write_text("Say {{what}}")
+    ran = chat("-n", "-0", "-t", "t")
+    assert ran.status == 2
+    assert "-p what" in ran.err
+
+
+def test_checks_are_said_short_by_profile_or_as_a_schema(chat: RunChat, tmp_path: Path) -> None:
+    settings(tmp_path, '[checks.brief]\nchecks = ["words:..9"]\nwithout = ["no-loop"]\ntries = 2\n')
+    params = params_of(
+        chat("-n", "-0", "x", "--check", "brief", "--check", "not-contains:no", "--schema", "a int")
+    )
+    assert [each["type"] for each in params["checks"]] == ["words", "contains", "schema"]
+    assert params["checks"][1]["not"] is True
+    assert params["checks"][2]["value"]["properties"] == {"a": {"type": "integer"}}
+    assert (params["without"], params["tries"]) == (["no-loop"], 2)
+
+
+def test_with_x_the_checks_look_at_the_code(chat: RunChat) -> None:
+    params = params_of(chat("-n", "-0", "-x", "x", "--check", "exec:sh -n"))
+    assert params["checks"][0]["on"] == "code"
+
+
+@pytest.mark.parametrize("schema", ["a b c", "a: ", "", "a int, b foo", "{", "/nowhere.json"])
+def test_no_schema_is_an_error_and_nothing_is_asked(chat: RunChat, schema: str) -> None:
+    assert chat("-n", "-0", "x", "--schema", schema).status in (65, 66)
+
+
+def test_a_schema_is_read_from_a_file(chat: RunChat, tmp_path: Path) -> None:
+    file = tmp_path / "s.json"
+    file.write_text('{"type": "array"}')
+    params = params_of(chat("-n", "-0", "x", "--schema", str(file)))
+    assert params["checks"] == [{"type": "schema", "value": {"type": "array"}}]
+
+
+def test_further_models_are_a_chain(chat: RunChat) -> None:
+    params = params_of(chat("-n", "-0", "-m", "a", "-m", "b", "-m", "c", "x"))
+    assert (params["model"], params["models"]) == ("a", ["b", "c"])
