@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chat_cli import output
+from chat_cli.exits import EXITS
 from chat_cli.verbs import VERBS
 from chat_rpc import errors, methods
 from chatd import config
@@ -111,10 +112,19 @@ def test_the_protocol_tells_of_every_error(error: type[errors.RpcError]) -> None
     assert re.search(row, (DOCS / "protocol.md").read_text(), re.MULTILINE)
 
 
-def test_the_design_tells_of_every_exit_code() -> None:
+def test_every_exit_code_is_told() -> None:
     exits = {error.exit for error in errors.table()} | {errors.NotRunning.exit}
-    told = first_cells(DOCS / "design.md", "| exit | means |")
-    assert sorted(map(int, told)) == sorted(exits | {0, 1, USAGE, output.CLOSED_PIPE})
+    assert set(EXITS) == exits | {0, 1, USAGE, output.CLOSED_PIPE, output.TERMINATED}
+
+
+@pytest.mark.parametrize(
+    ("page", "head"),
+    [(DOCS / "design.md", "| exit | means |"), (README, "| code | means |")],
+    ids=["design", "README"],
+)
+def test_a_table_of_exit_codes_is_that_of_chat_help(page: Path, head: str) -> None:
+    rows = page.read_text().partition(f"\n{head}\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert rows == [f"| {code} | {meaning} |" for code, meaning in EXITS.items()]
 
 
 def test_the_design_tells_of_every_module() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from chat_cli import output
 from chat_rpc import errors, paths
 
+DIRECTORY = "chat-edit-"  # and some letters: by this, copies of its files are known
 # Vim keeps no swap, undo or backup file, and no registers, when it is told so.
 USUAL = ("editor", "nano", "vi")  # where the environment names none
 VIMS = ("vim", "vim.basic", "vim.tiny", "vim.nox", "vim.gtk3", "nvim")
@@ -21,7 +22,7 @@ def edited(text: str, *, quiet: bool = False) -> str:
     if runtime is None:
         raise errors.NotPermitted("there is no private directory in RAM for the editor's file")
     # a directory, so that what an editor leaves beside the file goes with it
-    directory = Path(tempfile.mkdtemp(prefix="chat-edit-", dir=runtime))
+    directory = Path(tempfile.mkdtemp(prefix=DIRECTORY, dir=runtime))
     try:
         file = directory / "question.md"
         file.write_text(text + "\n", encoding="utf-8")

@@ -4,14 +4,19 @@ from typing import Annotated
 
 import typer
 
-from chat_cli import link, output, spans
+from chat_cli import admin, link, output, spans
 from chat_rpc import errors, methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
 def models(*, as_json: AsJson = False) -> None:
-    """List the models that you can ask; the first is the default."""
+    """List the models that you can ask; the first is the default.
+
+    \b
+      chat models
+      chat models --json | jq -r .model
+    """
     client = link.connect()
     probed = client.call(methods.PROBE, methods.Nothing()).servers
     found = client.call(methods.MODELS, methods.Nothing()).models
@@ -42,7 +47,12 @@ def status(
     as_json: AsJson = False,
     no_start: Annotated[bool, typer.Option("--no-start", help="Do not start chatd.")] = False,
 ) -> None:
-    """Tell how chatd is."""
+    """Tell how chatd is: who, what waits, what servers there are.
+
+    \b
+      chat status
+      watch -n 60 'chat status --json | jq .queued'
+    """
     client = link.connect(may_start=not no_start)
     link.warn_of_skew(client.call(methods.HELLO, methods.Nothing()))
     now = client.call(methods.STATUS, methods.Nothing())
@@ -50,7 +60,7 @@ def status(
         output.json(now)
         return
     store = now.store
-    output.line(f"chatd {now.version}, pid {now.pid}, up {spans.exact(now.uptime_s)}")
+    output.line(f"chatd   {now.version}, pid {now.pid}, up {spans.exact(now.uptime_s)}")
     output.line(f"socket  {now.socket}")
     output.line(
         f"store   {store.path} ({store.filesystem}, "
@@ -58,7 +68,13 @@ def status(
         f"{', may be swapped to a disk' if store.may_swap else ''})"
     )
     output.line(
-        f"yours   {now.chats} conversations, {now.turns} turns, "
-        f"{now.running} running, {now.queued} queued"
+        f"you     {admin.name_of(now.uid)} (uid {now.uid}): {now.chats} conversations, "
+        f"{now.turns} turns, {now.running} running, {now.queued} queued"
     )
     output.line(f"engine  {now.engine}")
+    for server in now.servers:
+        waiting = f", {server.queued} waiting" if server.queued else ""
+        output.line(
+            f"server  {server.backend} at {server.url}: "
+            f"{server.busy} of {server.slots} busy{waiting}"
+        )

@@ -2,14 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from chat_cli import output
 from chat_cli.verbs import VERBS, Verb
 from chat_rpc import __version__, dumps, errors
-
-if TYPE_CHECKING:
-    import typer
 
 
 def main() -> NoReturn:
@@ -38,23 +35,6 @@ def run(arguments: Sequence[str]) -> int:
         return exc.code if isinstance(exc.code, int) else 1
 
 
-def app_of(verb: Verb) -> "typer.Typer":
-    """Import a command's code, and return what can be run."""
-    from importlib import import_module
-
-    import typer
-
-    from chat_cli import apps, arguments
-
-    module, _, name = verb.place.partition(":")
-    found = getattr(import_module(f"chat_cli.{module}"), name)
-    if isinstance(found, typer.Typer):
-        return found
-    app = apps.new()
-    app.command(verb.name, cls=arguments.Command)(found)
-    return app
-
-
 def _run(arguments: list[str]) -> int:
     first = arguments[0] if arguments else ""
     if first in ("--version", "-V"):
@@ -74,8 +54,10 @@ def _run(arguments: list[str]) -> int:
 def _run_verb(verb: Verb, arguments: list[str]) -> int:
     import typer
 
+    from chat_cli import apps
+
     try:
-        status: int | None = app_of(verb)(
+        status: int | None = apps.of(verb)(
             arguments, prog_name=f"chat {verb.name}", standalone_mode=False
         )
     except typer.TyperException as exc:

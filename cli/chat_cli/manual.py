@@ -1,7 +1,10 @@
 """What `chat --help` and `chat help TOPIC` print; each command's own help is in its function."""
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from chat_cli.exits import EXITS
 from chat_cli.verbs import GROUPS
 
 HEAD = """\
@@ -15,20 +18,73 @@ Ask local models from the shell. Conversations stay in RAM.
   chat -m NAME -s "Be brief" ...   choose the model, tell it how to be
   chat -- list my files            words that begin with a command's name
 """
-TAIL = """\
-Exit codes: 0 good, 1 other, 2 usage, 3 failed a check, 4 cut off, 5 a check could not
-run, 65 bad input, 66 no such conversation, 69 no model server, 70 a bug, 73 cannot write,
-75 busy, 77 not allowed, 78 chatd is too old, 79 chatd is not running, 124 out of time,
-130 Ctrl-C, 141 closed pipe."""
+ENVIRONMENT = {
+    "CHATD_SOCKET": "the socket of the chatd to use; none is started then",
+    "CHAT_MODEL": "the model that is asked where -m names none; an alias will do",
+    "CHAT_SYSTEM": "the system prompt where -s gives none",
+    "VISUAL, EDITOR": "the editor of edit and config edit; VISUAL goes first",
+    "XDG_CONFIG_HOME": "where chat/config.toml, chat/templates and chatd/chatd.toml are, instead "
+    "of ~/.config",
+    "NO_COLOR": "no colours, if it is not empty",
+    "COLUMNS": "the width of the terminal, instead of its own",
+    "TERM": "with `dumb`, no Markdown is drawn and no line is overwritten",
+    "HISTFILE": "the shell's history, at which doctor looks",
+}
+NAMES = """\
+Where a command takes ID, a conversation is named by its title, by its id or by the
+beginning of its id. Without one it is the conversation that you used last.
+
+  4fq          the conversation whose id begins so
+  deploy       the one of this title
+  deploy@2     its second question and the answer
+  deploy@-1    the last; deploy@ is the same
+  @-1          the last of the conversation that you used last
+  @-1/2        the second answer to it, where there are several
+
+Words on a command line are in the shell's history and in `ps`; stdin is in neither."""
 
 
 def overview() -> str:
     """Return the help of `chat` itself."""
-    return "\n".join([HEAD, *_commands(), TAIL])
+    more = ", ".join(["COMMAND", *TOPICS])
+    return "\n".join([HEAD, *_commands(), f"More: chat help {more}; man chat."])
 
 
 def _commands() -> Iterator[str]:
     for group, verbs in GROUPS.items():
         yield f"{group}:"
-        yield from (f"  {verb.name:9} {verb.summary}" for verb in verbs)
+        yield from (f"  {verb.name:10} {verb.summary}" for verb in verbs)
         yield ""
+
+
+def _exit_codes() -> str:
+    return _listed({str(code): meaning for code, meaning in EXITS.items()}, 5)
+
+
+def _environment() -> str:
+    return _listed(ENVIRONMENT, 17)
+
+
+def _checks() -> str:
+    return Path(__file__).with_name("checks.txt").read_text(encoding="utf-8").rstrip("\n")
+
+
+def _listed(meanings: dict[str, str], width: int) -> str:
+    return "\n".join(
+        textwrap.fill(
+            meaning,
+            88,
+            initial_indent=f"{name:{width}}",
+            subsequent_indent=" " * width,
+            break_on_hyphens=False,
+        )
+        for name, meaning in meanings.items()
+    )
+
+
+TOPICS: dict[str, Callable[[], str]] = {
+    "names": lambda: NAMES,
+    "checks": _checks,
+    "exit-codes": _exit_codes,
+    "env": _environment,
+}

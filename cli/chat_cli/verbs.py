@@ -34,7 +34,11 @@ KNOWING = (
     Verb("templates", "templates:list_", "List your templates, which -t names."),
     Verb("config", "settings:app", "Show or change your own settings, config.toml."),
     Verb("models", "knowing:models", "List the models that you can ask; the first is the default."),
-    Verb("status", "knowing:status", "Tell how chatd is."),
+    Verb("status", "knowing:status", "Tell how chatd is: who, what waits, what servers there are."),
+    Verb("doctor", "doctor:doctor", "Look for what is wrong, and say what would mend it."),
+    Verb("logs", "logs:logs", "Print the lines of chatd's log that are about you."),
+    Verb("admin", "admin:app", "Count, reload or stop chatd: for root and the group chatd-admin."),
+    Verb("help", "helping:help_", "Tell of a command, or of names, checks, exit-codes or env."),
 )
 GROUPS = {"Asking": ASKING, "Conversations": CONVERSATIONS, "Knowing": KNOWING}
 VERBS = {verb.name: verb for group in GROUPS.values() for verb in group}
