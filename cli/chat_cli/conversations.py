@@ -13,6 +13,13 @@ Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="H
 PAGE = 1000
 
 
+def _parse_answer(text: str) -> naming.Name:
+    name = naming.parse(text)
+    if name.answer is None:
+        raise typer.BadParameter(f"{text!r} names no answer; ID@N/M and @N/M do (see show)")
+    return name
+
+
 def list_(
     *,
     limit: Limit = 50,
@@ -80,6 +87,7 @@ def show(
             output.json(chat)
             return
         turns = chat.turns
+        first = None if all_ else 1  # with all, a turn's place in the list is not its number
     else:
         turn = naming.turn_of(client, name)
         if attempts:
@@ -87,9 +95,11 @@ def show(
         if as_json:
             output.json(turn)
             return
-        turns = [turn]
-    for turn in turns:
+        turns, first = [turn], name.turn
+    for index, turn in enumerate(turns):
         _print(turn)
+        _tell_of_others(turn, None if first is None else first + index)
+        output.line("")
 
 
 def search(
@@ -126,7 +136,7 @@ def select(
     name: Annotated[
         naming.Name,
         typer.Argument(
-            parser=naming.parse, metavar="ID@N/M", help="The M-th answer to the N-th question."
+            parser=_parse_answer, metavar="ID@N/M", help="The M-th answer to the N-th question."
         ),
     ],
 ) -> None:
@@ -156,10 +166,15 @@ def _print(turn: methods.Turn) -> None:
     if turn.state != "done":
         why = turn.ending and turn.ending.error and turn.ending.error.message
         output.line(f"({turn.state}{f': {why}' if why else ''})")
-    if len(turn.siblings) > 1:
-        number = turn.siblings.index(turn.turn) + 1
-        output.line(f"(answer {number} of {len(turn.siblings)}; another: chat select ID@N/M)")
-    output.line("")
+
+
+def _tell_of_others(turn: methods.Turn, number: int | None) -> None:
+    answers = len(turn.siblings)
+    if answers > 1:
+        this = turn.siblings.index(turn.turn) + 1
+        at = "N" if number is None else number
+        other = f"{turn.chat[: naming.ID_CHARS]}@{at}/{this - 1 or answers}"
+        output.line(f"(answer {this} of {answers}; another: chat select {other})")
 
 
 def _judged(tried: methods.Tried) -> str:

@@ -25,7 +25,7 @@ def edited(text: str, *, quiet: bool = False) -> str:
     directory = Path(tempfile.mkdtemp(prefix=DIRECTORY, dir=runtime))
     try:
         file = directory / "question.md"
-        file.write_text(text + "\n", encoding="utf-8")
+        output.save(file, text + "\n")
         _run([*command(quiet=quiet), os.fspath(file)])
         return file.read_text(encoding="utf-8").rstrip("\n")
     except UnicodeDecodeError:
@@ -58,4 +58,5 @@ def _run(words: list[str]) -> None:
 
     status = subprocess.run(words, check=False).returncode
     if status != 0:
-        raise errors.NoSuchFile(f"{words[0]} ended with {status}; nothing was asked")
+        output.note(f"{Path(words[0]).name} ended with {status}; nothing was asked")
+        raise SystemExit(1)

@@ -143,7 +143,7 @@ def json(value: object) -> None:
     line(msgspec.json.encode(value).decode())
 
 
-def save(path: Path, text: str, *, overwrite: bool) -> None:
+def save(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write a file that a person named, for the person alone; raises CannotWrite."""
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
     try:

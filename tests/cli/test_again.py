@@ -1,0 +1,108 @@
+"""`chat retry`, `edit` and `select`: other answers to a question, side by side."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.conftest import RunChat
+from tests.harness import CHAT, Daemon, Ran, run
+
+
+def ask(chat: RunChat, words: str) -> str:
+    """Ask, and return the chat's id."""
+    ran = chat("-0", "--json", "-m", "echo", words)
+    assert ran.status == 0, ran.err
+    return str(json.loads(ran.out)["chat"])
+
+
+def edit(chatd: Daemon, script: Path, text: str, *arguments: str) -> Ran:
+    """Run `chat edit` with an editor that writes `text` over the question."""
+    script.write_text(f'#!/bin/sh\ncat "$1" >"{script}.was"\nls -l "$1" >"{script}.ls"\n{text}\n')
+    script.chmod(0o755)
+    place = {"CHATD_SOCKET": str(chatd.socket), "EDITOR": str(script), "VISUAL": ""}
+    return run([CHAT, "edit", *arguments], env=place)
+
+
+def test_a_retry_stands_beside_the_first_answer(chat: RunChat) -> None:
+    made = ask(chat, "one")
+    ran = chat("retry", "-m", "hash")
+    assert (ran.status, ran.out == b"one\n") == (0, False)
+    assert len(json.loads(chat("show", "--json").out)["turns"]) == 1
+    assert f"(answer 2 of 2; another: chat select {made[:8]}@1/1)" in chat("show").out.decode()
+    assert chat("show", f"{made}@1/1").out.startswith(b"> one\n\none\n")
+
+
+def test_a_retry_asks_the_model_that_was_asked(chat: RunChat) -> None:
+    ask(chat, "one")
+    assert chat("retry").out == b"one\n"
+
+
+def test_a_retry_of_an_earlier_turn_goes_on_from_there(chat: RunChat) -> None:
+    made = ask(chat, "one")
+    assert chat("-0", "-q", "-m", "echo", "-C", made, "two").status == 0
+    assert chat("retry", f"{made}@1").out == b"one\n"
+    assert b"two" not in chat("show", made).out
+
+
+def test_select_goes_back_with_what_came_after(chat: RunChat) -> None:
+    made = ask(chat, "one")
+    chat("-0", "-q", "-m", "echo", "-C", made, "two")
+    chat("retry", f"{made}@1")
+    assert chat("select", f"{made}@1/1").status == 0
+    assert b"> two" in chat("show", made).out
+    ran = chat("select", f"{made}@1/3")
+    assert (ran.status, ran.err) == (66, "chat: that question has 2 answers, and no 3\n")
+    assert chat("select", made).status == 2
+
+
+def test_show_all_has_the_answers_beside(chat: RunChat) -> None:
+    made = ask(chat, "one")
+    chat("retry")
+    assert len(json.loads(chat("show", made, "--all", "--json").out)["turns"]) == 2
+
+
+def test_edit_asks_the_changed_question_beside_the_first(
+    chat: RunChat, chatd: Daemon, tmp_path: Path
+) -> None:
+    made = ask(chat, "one")
+    ran = edit(chatd, tmp_path / "ed", 'echo changed >"$1"')
+    assert (ran.status, ran.out) == (0, b"changed\n")
+    assert (tmp_path / "ed.was").read_text() == "one\n"
+    assert (tmp_path / "ed.ls").read_text().startswith("-rw------- 1")
+    assert "may keep copies" in ran.err
+    assert b"(answer 2 of 2" in chat("show", made).out
+
+
+def test_edit_sends_what_was_piped_in_again(chat: RunChat, chatd: Daemon, tmp_path: Path) -> None:
+    assert chat("-m", "echo", "one", stdin=b"data").status == 0
+    ran = edit(chatd, tmp_path / "ed", 'echo changed >"$1"')
+    assert ran.out == b"changed\n\ndata\n"
+
+
+@pytest.mark.parametrize("script", ["true", ': >"$1"'])
+def test_edit_asks_nothing_when_nothing_was_changed(
+    chat: RunChat, chatd: Daemon, tmp_path: Path, script: str
+) -> None:
+    ask(chat, "one")
+    ran = edit(chatd, tmp_path / "ed", script)
+    assert (ran.status, ran.out) == (1, b"")
+    assert "nothing was asked" in ran.err
+
+
+def test_an_editor_that_fails_has_nothing_asked_and_nothing_is_left(
+    chat: RunChat, chatd: Daemon, tmp_path: Path
+) -> None:
+    ask(chat, "one")
+    ran = edit(chatd, tmp_path / "ed", 'readlink -f "$1" >&2; touch "$1~"; exit 3')
+    path, note = ran.err.splitlines()[-2:]
+    assert (ran.status, note) == (1, "chat: ed ended with 3; nothing was asked")
+    assert not os.path.exists(os.path.dirname(path))
+    assert edit(chatd, tmp_path / "ed", "", "nowhere").status == 66
+
+
+def test_no_editor_is_told(chat: RunChat, chatd: Daemon) -> None:
+    ask(chat, "one")
+    place = {"CHATD_SOCKET": str(chatd.socket), "EDITOR": "nowhere", "VISUAL": ""}
+    ran = run([CHAT, "edit"], env=place)
+    assert (ran.status, ran.err) == (66, "chat: there is no editor nowhere: set EDITOR\n")
