@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -48,6 +49,19 @@ def missing() -> str | None:
         return "no cgroups that may be written to"
     tried = subprocess.run(["unshare", *NAMESPACES, "--fork", "true"], capture_output=True)
     return tried.stderr.decode().strip().splitlines()[-1] if tried.returncode else None
+
+
+@cache
+def why_not() -> str | None:
+    """Return in one line why no systemd can be booted here, or None: it was tried."""
+    if reason := missing():
+        return reason
+    try:
+        with Box():
+            return None
+    except (OSError, AssertionError, subprocess.SubprocessError) as exc:
+        said = str(exc).strip() or type(exc).__name__
+        return f"it did not come up: {said.splitlines()[-1]}"
 
 
 class Box:

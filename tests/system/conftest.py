@@ -2,37 +2,29 @@
 
 import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from tests.box.box import Box, missing
+from tests.box.box import why_not
 from tests.box.machine import Machine, fetch_wheels
 
 REQUIRE = "CHATD_REQUIRE_SYSTEMD"
 IS_REQUIRED = os.environ.get(REQUIRE) == "1"  # now, for tests see no such names
 
 
-@cache
-def _why_not() -> str | None:
-    """Return in one line why no systemd can be booted here, or None: it was tried."""
-    if reason := missing():
-        return reason
-    try:
-        with Box():
-            return None
-    except (OSError, RuntimeError, AssertionError) as exc:
-        return f"it did not come up: {str(exc).strip().splitlines()[-1:]}"
+def skip(reason: str) -> NoReturn:
+    """Skip a test, or fail it where none may be skipped."""
+    if IS_REQUIRED:
+        pytest.fail(f"{REQUIRE}=1, but {reason}")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def _may_box() -> None:
-    """Skip where no systemd can be booted, or fail there if it must be."""
-    if reason := _why_not():
-        said = f"no systemd can be booted here: {reason}"
-        if IS_REQUIRED:
-            pytest.fail(f"{REQUIRE}=1, but {said}")
-        pytest.skip(said)
+    """Skip where no systemd can be booted."""
+    if reason := why_not():
+        skip(f"no systemd can be booted here: {reason}")
 
 
 @pytest.fixture(scope="session")

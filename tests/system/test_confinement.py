@@ -3,24 +3,32 @@
 import re
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.box.machine import ELSEWHERE, PYTHON, Machine
+from tests.box.machine import ELSEWHERE, PYTHON, STORE, Machine
 from tests.harness import ROOT, wait_for
+from tests.system.conftest import skip
 
 from chat_rpc import methods
 
 pytestmark = pytest.mark.timeout(180)  # the first one installs
 
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+MEMORY = Path("/proc/meminfo")
 ATTACH = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.ptrace(16, int(sys.argv[1]), 0, 0):  # PTRACE_ATTACH
     sys.exit(os.strerror(ctypes.get_errno()))
+"""
+STORE_BYTES = 2 * 2**30
+FILL_AS_CHATD = f"""
+for group in $(find /sys/fs/cgroup -path '*/chatd.service/cgroup.procs'); do echo $$ >$group; done
+dd if=/dev/zero of={STORE}/ballast bs=1M
 """
 AS_CHATD = ("setpriv", "--reuid", "chatd", "--regid", "chatd", "--clear-groups")
 
@@ -35,6 +43,16 @@ def tried(machine: Machine) -> dict[str, methods.Probe]:
 def cores(machine: Machine, *directories: str) -> list[str]:
     found = machine.box.do("find", *directories, "-maxdepth", "1", "-name", "core*")
     return found.split()
+
+
+def engine_of(machine: Machine) -> int:
+    """Return the process id of the built-in engine, which runs."""
+    return int(machine.box.do("pgrep", "--parent", str(machine.pid)))
+
+
+def available_bytes() -> int:
+    (line,) = re.findall(r"^MemAvailable: +(\d+) kB$", MEMORY.read_text(), re.MULTILINE)
+    return int(line) * 1024
 
 
 def reaches(machine: Machine, url: str) -> bool:
@@ -112,23 +130,31 @@ def test_a_credential_is_nowhere_but_where_it_should_be(machine: Machine, secret
             assert machine.box.run("cat", path, user=person).status == 1
 
 
-def test_a_process_that_may_dump_leaves_a_core_here(machine: Machine) -> None:
+def test_a_process_that_may_dump_is_seen_to_dump(machine: Machine) -> None:
     """For else the next two tests would prove nothing."""
-    if CORE_PATTERN.read_text().startswith(("|", "/")):
-        pytest.skip("cores of this machine do not go into the working directory")
-    machine.box.run("sh", "-c", "ulimit -c unlimited; cd /tmp; kill -ABRT $$", user="alice")
-    left = cores(machine, "/tmp")
-    machine.box.do("rm", *left)
-    assert left
+    may = ["--property=LimitCORE=infinity", f"--property=WorkingDirectory={STORE}", "--uid=chatd"]
+    ran = machine.box.run("systemd-run", "--wait", *may, "sh", "-c", "kill -ABRT $$$$")
+    assert "result: core-dump" in ran.err
+    if not CORE_PATTERN.read_text().startswith(("|", "/")):
+        left = cores(machine, STORE)
+        machine.box.do("rm", *left)
+        assert left
 
 
-def test_chatd_leaves_no_core(machine: Machine) -> None:
-    before = machine.pid
-    machine.ask(machine.prompt())
-    machine.systemctl("kill", "--kill-who=main", "--signal", "ABRT", "chatd.service")
-    wait_for(lambda: machine.pid not in (0, before), "the next chatd")
-    assert "core-dump" not in machine.show("Result")
-    assert cores(machine, "/", "/tmp", "/var/tmp", "/mnt/ai_tmpfs", "/run/chatd") == []
+def test_chatd_and_its_engine_leave_no_core_even_where_the_unit_would_let_them(
+    machine: Machine,
+) -> None:
+    may = f"[Service]\nLimitCORE=infinity\nWorkingDirectory={STORE}\n"
+    with machine.changed("chatd.service", may):
+        machine.restart()
+        assert machine.chat("-0", "-m", "demo", "What is tmpfs?").status == 0
+        assert engine_of(machine)
+        before, began_s = machine.pid, time.time()
+        machine.systemctl("kill", "--signal=ABRT", "chatd.service")
+        wait_for(lambda: machine.pid not in (0, before), "the next chatd")
+        assert "code=killed, status=6/ABRT" in machine.journal(since_s=began_s)
+        assert cores(machine, "/", "/tmp", "/var/tmp", STORE, "/run/chatd") == []
+    machine.restart()
 
 
 def test_chat_leaves_no_core(machine: Machine) -> None:
@@ -169,3 +195,21 @@ def test_chatd_has_no_rights_to_spare(machine: Machine) -> None:
         machine.box.path(f"/proc/{machine.pid}/limits").read_text(),
         re.MULTILINE,
     )
+
+
+def test_what_chatd_may_take_is_enough_for_a_full_mount_its_heap_and_the_engine(
+    machine: Machine,
+) -> None:
+    """The mount's pages count as the memory of whoever wrote them."""
+    if available_bytes() < 2 * STORE_BYTES:
+        skip("there is too little memory for a full mount")
+    machine.restart()
+    assert machine.chat("-0", "-m", "demo", "What is tmpfs?").status == 0, "the engine runs"
+    before, engine = machine.pid, engine_of(machine)
+    try:
+        assert "No space left on device" in machine.box.run("sh", "-c", FILL_AS_CHATD).err
+        assert STORE_BYTES < int(machine.show("MemoryCurrent")) < int(machine.show("MemoryMax"))
+        assert (machine.pid, engine_of(machine)) == (before, engine)
+    finally:
+        machine.box.do("rm", f"{STORE}/ballast")
+    assert machine.answers()

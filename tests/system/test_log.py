@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.box.machine import CONFIG, Machine
 from tests.harness import wait_for
+from tests.system.conftest import skip
 
 from chat_rpc import errors, methods
 
@@ -26,7 +27,7 @@ def entries(machine: Machine, *matches: str, since_s: float = 0) -> list[dict[st
 def with_fields(machine: Machine) -> Machine:
     """A chatd that logs with systemd-python: install.sh takes Debian's where it can be had."""
     if not DEBIANS.exists():
-        pytest.skip("python3-systemd is not installed, and a box cannot download it")
+        skip("python3-systemd is not installed, and a box cannot download it")
     return machine
 
 
