@@ -21,10 +21,11 @@ import pytest
 
 from chat_rpc.paths import mount_of
 from tests.conftest import StartDaemon, StartServer
+from tests.fakes.faults import FAULTS
 from tests.fakes.scripts import SCRIPTS, hash_reply
 from tests.harness import CHAT, Daemon, configured, run
 
-QUICK = "[limits]\ntoken_s = 0.2\n"
+QUICK = "[limits]\ntoken_s = 0.2\nfirst_token_s = 2\n"
 NOT_SEARCHED = ("/proc", "/sys", "/dev")
 # whether it worked or not, and also where strace splits the line between threads
 OPENED_TO_WRITE = re.compile(
@@ -51,15 +52,20 @@ class Canaries:
         return word
 
 
-def exercise(daemon: Daemon, canaries: Canaries, wrapper: Sequence[str] = ()) -> None:
+def exercise(
+    daemon: Daemon,
+    canaries: Canaries,
+    wrapper: Sequence[str] = (),
+    models: Iterable[str] = SCRIPTS,
+) -> None:
     """Take every path: good and bad replies, words and stdin, Ctrl-C, a closed pipe, kill -9."""
     environment = {"CHATD_SOCKET": str(daemon.socket)}
 
     def chat(*arguments: str, stdin: bytes | None = None) -> None:
         run([*wrapper, CHAT, *arguments], stdin=stdin, env=environment)
 
-    for script in SCRIPTS:
-        chat("-0", "-m", script, canaries.prompt())
+    for model in models:
+        chat("-0", "-m", model, canaries.prompt())
     chat("-m", "echo", "-s", canaries.prompt(), stdin=canaries.prompt().encode())
     chat("-m", "echo", "--json", canaries.prompt(), stdin=canaries.prompt().encode())
     chat("-m", canaries.prompt(), canaries.prompt())  # as a model's name too
@@ -140,7 +146,7 @@ def test_no_word_of_a_conversation_is_on_a_disk(
         )
     )
     canaries = Canaries()
-    exercise(daemon, canaries)
+    exercise(daemon, canaries, models=(*SCRIPTS, *FAULTS))
     daemon.kill()
     daemon.start()
     exercise(daemon, canaries)

@@ -69,7 +69,7 @@ def line(text: str) -> None:
 def note(text: str) -> None:
     """Tell the person something; every line begins with the program's name."""
     clear_status()
-    tell("".join(f"chat: {_for(sys.stderr, part)}\n" for part in text.splitlines()))
+    tell("".join(f"chat: {safe(part)}\n" for part in text.splitlines()))
 
 
 def tell(text: str) -> None:

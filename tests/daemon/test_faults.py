@@ -1,70 +1,12 @@
-"""What a model server does wrong is never a good reply, and what was said is kept."""
+"""Servers that die, are not there or want a key; tests/cli/test_faults.py has the other faults."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.conftest import StartDaemon, StartServer
-from tests.harness import Daemon, ModelServer, configured, ram_directory
+from tests.harness import configured
 
 from chat_rpc import aio, errors, methods
-
-QUICK = "[limits]\ntoken_s = 0.5\nfirst_token_s = 5\n"
-
-FAULTS: list[tuple[str, type[errors.RpcError], bool]] = [
-    # script, error, whether text came before it
-    ("cut", errors.CutOff, True),
-    ("eof", errors.CutOff, True),
-    ("nofinish", errors.CutOff, True),
-    ("length", errors.CutOff, True),
-    ("stall", errors.Stalled, True),
-    ("comments", errors.Stalled, True),
-    ("empty", errors.ChecksFailed, False),
-    ("html", errors.NotTheProtocol, False),
-    ("garbage", errors.NotTheProtocol, False),
-    ("binary", errors.NotTheProtocol, False),
-    ("huge-event", errors.NotTheProtocol, False),
-    ("error-mid-stream", errors.ServerError, True),
-    ("e401", errors.ServerError, False),
-    ("e429", errors.Overloaded, False),
-    ("e500", errors.ServerError, False),
-    ("redirect", errors.ServerError, False),
-]
-
-
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[tuple[Daemon, ModelServer]]:
-    """One daemon and one server for all faults: none may spoil the next."""
-    home = ram_directory()
-    server = ModelServer("model_server", "--port", "0")
-    daemon = Daemon(home, configured(("faulty", server), extra=QUICK)).start()
-    yield daemon, server
-    daemon.stop()
-    server.close()
-    shutil.rmtree(home)
-
-
-@pytest.mark.parametrize(("script", "error", "has_text"), FAULTS, ids=[f[0] for f in FAULTS])
-async def test_a_server_s_fault_is_told_as_what_it_is(
-    faulty: tuple[Daemon, ModelServer],
-    script: str,
-    error: type[errors.RpcError],
-    *,
-    has_text: bool,
-) -> None:
-    daemon, server = faulty
-    async with aio.connect(daemon.socket) as client:
-        asked = methods.TurnStart(prompt="secret words", key=script, model=script, wait=True)
-        with pytest.raises(errors.RpcError) as failure:
-            await client.call(methods.START, asked)
-        assert type(failure.value) is error, failure.value
-        assert "secret" not in failure.value.message
-        assert failure.value.turn is not None
-        kept = await client.call(methods.GET, methods.TurnGet(turn=failure.value.turn))
-    assert bool(kept.text) is has_text
-    assert kept.state == "failed"
-    assert server.counts()["elsewhere_requests"] == 0
 
 
 async def test_a_server_that_dies_in_mid_reply_cuts_it_off(

@@ -76,6 +76,12 @@ class Exchange:
         self._writer.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
         await self._drain()
 
+    async def raw(self, data: bytes) -> None:
+        """Send bytes as they are; unless an answer follows, the connection is closed after them."""
+        self.keeps_open = False
+        self._writer.write(data)
+        await self._drain()
+
     def finish(self) -> None:
         """End an opened answer in the regular way."""
         if self._is_chunked:
@@ -116,6 +122,10 @@ class Exchange:
             await self._writer.drain()
         except ConnectionError as exc:
             raise ClientGone from exc
+
+
+class _NotHttp(Exception):
+    """The client speaks something else; TLS, most likely."""
 
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -184,6 +194,8 @@ async def _converse(handle: Handler, reader: _WatchedReader, writer: asyncio.Str
             await handle(exchange)
             if not exchange.keeps_open:
                 break
+    except _NotHttp:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
     except (ClientGone, ConnectionError):
         pass  # the peer went away; nothing is owed to it
     finally:
@@ -192,7 +204,10 @@ async def _converse(handle: Handler, reader: _WatchedReader, writer: asyncio.Str
 
 async def _read_request(reader: asyncio.StreamReader) -> Request | None:
     try:
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readexactly(1)
+        if not head.isalpha():
+            raise _NotHttp
+        head += await reader.readuntil(b"\r\n\r\n")
         start, *lines = head.decode("latin-1").rstrip().split("\r\n")
         pairs = (line.partition(":") for line in lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}

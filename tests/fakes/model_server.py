@@ -11,10 +11,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 
+from tests.fakes.answers import Call, Knobs
+from tests.fakes.faults import FAULTS
 from tests.fakes.http import ClientGone, Exchange, Request, listen, serve
-from tests.fakes.scripts import SCRIPTS, Call, Knobs, hash_reply
+from tests.fakes.scripts import SCRIPTS, hash_reply
 
 __all__ = ["Counts", "ModelServer", "hash_reply", "main"]
+
+ALL = SCRIPTS | {name: fault.script for name, fault in FAULTS.items()}
 
 
 @dataclass
@@ -125,7 +129,7 @@ class ModelServer:
         self.counts.open_streams += 1
         self._tell()
         try:
-            await SCRIPTS.get(model.partition(":")[0], SCRIPTS[self._script])(call)
+            await ALL.get(model.partition(":")[0], ALL[self._script])(call)
         except ClientGone:
             self.counts.disconnects_seen += 1
             raise
@@ -185,7 +189,7 @@ async def _refuse(exchange: Exchange, status: int, kind: str, text: str) -> None
 
 async def _open_doors(options: argparse.Namespace, conversations: asyncio.TaskGroup) -> int:
     """Listen on two ports: the server's own, and the one that the script `redirect` points to."""
-    models = options.models.split(",") if options.models else [*SCRIPTS, *PLAYERS]
+    models = options.models.split(",") if options.models else [*ALL, *PLAYERS]
     knobs = Knobs(options.tokens, options.delay_s)
     if options.uid:  # only now: everything that it needs to read has been read
         os.setgroups([])
@@ -202,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A scripted model server.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes any; READY tells which")
-    parser.add_argument("--script", default="hash", choices=sorted(SCRIPTS))
+    parser.add_argument("--script", default="hash", choices=sorted(ALL))
     parser.add_argument("--models", default="", help="names, with commas; default: the scripts'")
     parser.add_argument("--models-status", type=int, default=200, help="status of GET /v1/models")
     parser.add_argument("--require-key", default="", help="401 without this bearer key")

@@ -102,7 +102,7 @@ def _busy(name: str, http_code: str, headers: Mapping[str, str], said: object) -
     wait_s = _retry_after_s(headers.get("retry-after", ""))
     if wait_s is None:
         return errors.Overloaded(f"{name} {does} {http_code}; try again later")
-    when = f"in {wait_s:.0f} s" if wait_s < LONGEST_WAIT_S else "in a day or later"
+    when = "in a day or later" if wait_s > LONGEST_WAIT_S else f"in {max(1, wait_s):.0f} s"
     wait_ms = round(min(wait_s, LONGEST_WAIT_S) * 1000)
     return errors.Overloaded(f"{name} {does} {http_code}; try again {when}", retry_after_ms=wait_ms)
 

@@ -12,6 +12,8 @@ from chatd.backends import failures, sse
 from chatd.backends.pieces import Finish, Piece, Text, Thought
 from chatd.backends.thinking import Opening
 
+NAME_CHARS = 200  # of a model
+
 
 class _Delta(Struct):
     content: str | None = None
@@ -84,7 +86,8 @@ class Reply:
             raise errors.CutOff(f"{self._name} ended the reply without a finish reason")
         if self._is_refusal:
             raise errors.ChecksFailed("the model refused to answer")
-        return Finish(self._finish, self._served, self._usage)
+        served = " ".join((self._served or "").split())[:NAME_CHARS]  # one line, whatever it sent
+        return Finish(self._finish, served or None, self._usage)
 
     def _add(self, chunk: _Chunk) -> None:
         if chunk.error:

@@ -171,9 +171,9 @@ class ModelServer:
                 raise failures.reported(self.name, said.error)
             raise errors.NotTheProtocol(f"{self.name} does not stream: it answered in one piece")
         if not kind.startswith("text/event-stream"):
-            raise errors.NotTheProtocol(
-                f"{self.name} sent no event stream {failures.identifier(kind)}".rstrip()
-            )
+            word = failures.identifier(kind)
+            what = f"no event stream{f' ({word})' if word else ''}"
+            raise errors.NotTheProtocol(f"{self.name} sent {what}")
 
 
 async def _pour(body: Body, reply: Reply) -> None:
