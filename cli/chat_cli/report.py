@@ -25,9 +25,10 @@ def tell(reply: Reply, *, quiet: bool = False, usage: bool = False, verbose: boo
         output.note(_usage(ending))
     if ending.error is None:
         return 0
-    for check in _failed(ending.verdict):
-        output.note(f"{check.id}: {check.reason or check.verdict}")
     failure = ending.error
+    for check in _failed(ending.verdict):
+        if check.reason != failure.message:  # what is always demanded is told once
+            output.note(f"{check.id}: {check.reason or check.verdict}")
     output.note(f"{failure.message} ({failure.kind}; turn {reply.turn})")
     return errors.from_fault(Fault(failure.code, failure.message)).exit
 

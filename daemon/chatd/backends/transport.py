@@ -217,9 +217,10 @@ class _Response:
         """Take what a read has brought."""
         try:
             self._parser.feed_data(data)
-            self._pass_on()
         except httptools.HttpParserError:
             self.failure = httpx2.RemoteProtocolError("this is not HTTP")
+        try:
+            self._pass_on()  # also what came before a fault
         except Exception as exc:  # noqa: BLE001  # the sink's: it is raised where `pour` waits
             self.failure = exc
         if self.is_whole or self.failure is not None:

@@ -37,6 +37,7 @@ class Attempt:
         self.dropped_turns = 0
         self.has_begun = False
         self.thought: list[str] = []
+        self._has_thought = False
         self._session = session
         self._turn = turn
         self._limits = limits
@@ -109,6 +110,7 @@ class Attempt:
             self.finish.reason if self.finish else "",
             usage.completion_tokens if usage else None,
             self.total_ms,
+            self._has_thought,
         )
 
     @property
@@ -169,6 +171,7 @@ class Attempt:
             self.first_s = self._loop.time()
         if isinstance(piece, Thought):
             self._chunks += piece.chunks
+            self._has_thought = True
             if self._turn.is_checked:
                 self.thought.append(piece.text)
             self._session.add_event(self._turn, "think", text=piece.text)

@@ -1,6 +1,6 @@
 """What makes a reply none: it was cut off, or says nothing."""
 
-from chat_rpc import errors
+from chatd.verifier.rule import Reply
 
 CUT = {
     "length": "the token limit",
@@ -12,14 +12,6 @@ TOOLS = frozenset({"tool_calls", "function_call", "tool_use"})
 WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"}) | TOOLS
 
 
-def check(finish: str, *, is_blank: bool) -> None:
-    """Raise CutOff or ChecksFailed unless the reply may be handed on; `finish` is the server's."""
-    if why := why_cut(finish):
-        raise errors.CutOff(why)
-    if is_blank:
-        raise errors.ChecksFailed(why_empty(finish))
-
-
 def why_cut(finish: str) -> str | None:
     """Return why a reply that ended so is not whole."""
     if finish in CUT:
@@ -29,8 +21,10 @@ def why_cut(finish: str) -> str | None:
     return None
 
 
-def why_empty(finish: str) -> str:
-    """Return what to say of an empty reply that ended so."""
-    if finish in TOOLS:
+def why_empty(reply: Reply) -> str:
+    """Return what to say of a reply that says nothing."""
+    if reply.finish in TOOLS:
         return "the reply is empty: the model asked for a tool instead"
+    if reply.has_thought:
+        return "the reply is empty: all that came was what the model thought"
     return "the reply is empty"

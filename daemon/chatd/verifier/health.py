@@ -44,7 +44,7 @@ def nonempty(value: Any) -> Rule:
     values.nothing(value)
 
     def look(request: Request, reply: Reply) -> Found:
-        return HOLDS if reply.text.strip() else missed(basic.why_empty(reply.finish))
+        return HOLDS if reply.text.strip() else missed(basic.why_empty(reply))
 
     return Rule("say something", look)
 

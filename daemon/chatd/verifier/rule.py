@@ -26,6 +26,7 @@ class Reply:
     finish: str = "stop"
     tokens: int | None = None
     total_ms: int | None = None
+    has_thought: bool = False
 
     def of(self, text: str) -> "Reply":
         """Return the same reply with a part of its text only."""

@@ -6,6 +6,7 @@ from tests.fakes.http import EVENT_STREAM
 
 JSON_TEXT = '{"name": "canary"}'
 EMPTY = "the reply is empty"
+THOUGHT = "all that came was what the model thought"
 
 
 @good("wrong-model-answers", "names another model than was asked", "answered by another-model, ")
@@ -61,7 +62,7 @@ async def _blanks(call: Call) -> None:
     await answer(call, " \n\t\n ")
 
 
-@fault("answer-in-reasoning", "puts its answer where thinking goes", 3, EMPTY)
+@fault("answer-in-reasoning", "puts its answer where thinking goes", 3, THOUGHT)
 async def _answer_in_reasoning(call: Call) -> None:
     await answer(call, "", reasoning=JSON_TEXT)
 
@@ -80,7 +81,7 @@ async def _think_in_pieces(call: Call) -> None:
     call.exchange.finish()
 
 
-@fault("think-only", "thinks aloud and never answers", 3, EMPTY)
+@fault("think-only", "thinks aloud and never answers", 3, THOUGHT)
 async def _think_only(call: Call) -> None:
     await answer(call, "<think>let me see, it is")
 
