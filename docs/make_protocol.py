@@ -11,7 +11,7 @@ from msgspec import Struct, inspect
 from pages import DOCS, publish, sentences, size, table, wrapped
 
 from chat_rpc import PROTOCOL, errors, methods, wire
-from chatd import config
+from chatd import config, limits
 
 INTRODUCTION = """\
 # The protocol
@@ -217,7 +217,7 @@ def example_turn() -> Iterator[str]:
 
 
 def limits_table() -> str:
-    defaults = config.Limits()
+    defaults = limits.told(config.Limits(), open_files=2**20)
     rows = []
     for field in fields_of(methods.Limits):
         value = getattr(defaults, field.name)

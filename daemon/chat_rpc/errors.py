@@ -4,7 +4,7 @@ RpcError
 ├─ protocol faults     ParseError  InvalidRequest  NoSuchMethod  InvalidParams  InternalError
 ├─ 1xxx the caller     NotPermitted  TooManyConnections  MessageTooLarge  Overloaded  Draining
 │                      FeatureUnknown  KeyReused  TimedOut  InvalidSettings
-├─ 2xxx what it names  NoSuchTurn  NoSuchChat  Expired
+├─ 2xxx what it names  NoSuchTurn  NoSuchChat  Expired  NotSent
 ├─ 3xxx the model side ServerUnreachable  ServerError  NotTheProtocol  CutOff  Stalled  NoSuchModel
 │                      ContextTooLong  DemoDeclined
 ├─ 4xxx the store      StoreFull  Cancelled  StoreCorrupt
@@ -141,6 +141,12 @@ class Expired(RpcError):
     """It was there, and its time is over."""
 
     code, kind, exit = 2003, "expired", 66
+
+
+class NotSent(RpcError):
+    """There is no such file, or it is another user's: the answer is the same."""
+
+    code, kind, exit = 2004, "no such file", 66
 
 
 class ServerUnreachable(RpcError):

@@ -110,6 +110,7 @@ METHODS: dict[str, Method[Struct, Struct]] = {
         START, ATTACH, CANCEL, GET, VALIDATE,
         CHATS, CHAT, SEARCH, RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, SELECT, WIPE,
         WATCH,
+        FILE,
         MODELS, PROBE,
         STATS, RELOAD, DRAIN,
         DISCOVER,

@@ -16,6 +16,9 @@ class Limits(Struct, kw_only=True):
     connections: int
     first_line_s: float
     unread_bytes: int
+    file_part_bytes: int = 0
+    file_bytes: int = 0
+    files_per_turn: int = 0
 
 
 class Hello(Struct, kw_only=True):

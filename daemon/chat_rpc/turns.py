@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from chat_rpc.checks import Answer, Check, Verdict, Word
 from chat_rpc.shapes import Id, Key, Params, Priority, State, Thumb, Title, Turn
 
+FILES_PER_TURN = 64
 Tries = Annotated[int, Meta(ge=1, le=10)]
 Checks = Annotated[list[Check], Meta(max_length=64)]
 
@@ -26,7 +27,7 @@ class TurnStart(Params):
     prompt: str
     key: Key
     data: str = ""
-    files: Annotated[list[Id], Meta(max_length=64)] = []
+    files: Annotated[list[Id], Meta(max_length=FILES_PER_TURN)] = []
     system: str | None = None
     model: str | None = None
     chat: Title | None = None

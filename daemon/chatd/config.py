@@ -82,6 +82,9 @@ class Limits(Section):
     unread_bytes: int = Field(
         default=8 * 2**20, ge=65536, description="who leaves more unread hears no more of chats"
     )
+    file_bytes: int = Field(
+        default=32 * 2**20, ge=4096, description="the largest file that is taken with a question"
+    )
     stop_s: float = Field(default=5, ge=0, description="how long running turns may go on at a stop")
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from chat_rpc import __version__, methods
-from chatd import config, place, systemd
+from chat_rpc import __version__
+from chatd import config, limits, place, systemd
 from chatd.backends.pool import Pool
 from chatd.chats.sessions import Sessions
 from chatd.dispatch import Dispatcher
@@ -26,7 +26,6 @@ from chatd.server import Server
 
 log = logging.getLogger("chatd")
 
-SPARE_FILES = 64  # descriptors beside the connections: journals, model servers, the engine
 LOOK_S = 5.0
 MIB = 2**20
 
@@ -47,7 +46,7 @@ class Start:
 async def serve(start: Start) -> None:
     """Serve until SIGTERM, SIGINT or the loss of the own socket."""
     settings, sessions = start.settings, start.sessions
-    limits = _limits(settings.limits)
+    told = limits.told(settings.limits, _open_files())
     stop = asyncio.Event()
     pool = Pool(settings, start.where.runtime)
     reloader = Reloader(start.file, settings, pool)
@@ -59,7 +58,7 @@ async def serve(start: Start) -> None:
             pool=pool,
             scheduler=scheduler,
             inference=Inference(pool, scheduler, settings.limits, tasks),
-            limits=limits,
+            limits=told,
             socket=start.where.socket,
             began_s=time.monotonic(),
             connections=lambda: server.connections,
@@ -67,7 +66,7 @@ async def serve(start: Start) -> None:
             reload=reloader.reload,
         )
         with start.listener:
-            server = Server(start.listener, Dispatcher(HANDLERS, context, tasks), limits, tasks)
+            server = Server(start.listener, Dispatcher(HANDLERS, context, tasks), told, tasks)
             server.start()
             log.info("chatd %s serves at %s", __version__, start.where.socket)
             chores = [tasks.create_task(sessions.keep_house(settings.store.housekeeping_s))]
@@ -130,18 +129,11 @@ async def _watch(socket: Path, inode: int, stop: asyncio.Event) -> None:
         return
 
 
-def _limits(settings: config.Limits) -> methods.Limits:
-    """Return what clients are told; raises the soft limit of open files to the hard one."""
+def _open_files() -> int:
+    """Raise the soft limit of open files to the hard one, and return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return methods.Limits(
-        line_bytes=settings.line_bytes,
-        unanswered_requests=settings.unanswered_requests,
-        connections_per_user=settings.connections_per_user,
-        connections=min(settings.connections, max(1, hard - SPARE_FILES)),
-        first_line_s=settings.first_line_s,
-        unread_bytes=settings.unread_bytes,
-    )
+    return hard
 
 
 def _tell_ready(descriptor: int | None) -> None:

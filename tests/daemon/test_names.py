@@ -19,7 +19,7 @@ HOSTILE = (
 )  # fmt: skip
 STORE = re.compile(
     r"lock|epoch|reserve|session_\d+(/(journal(/\d{6}\.ndj)?|context(/[a-z2-7]{16}\.json)?"
-    r"|(prompts|responses)(/[a-z2-7]{16}\.txt)?))?"
+    r"|files(/[a-z2-7]{16}\.(part|bin))?|(prompts|responses)(/[a-z2-7]{16}\.txt)?))?"
 )
 
 
@@ -27,6 +27,7 @@ def of_turn(name: str) -> Iterator[tuple[str, Struct]]:
     """Yield every call that names a turn."""
     yield "turn.attach", methods.TurnAttach(turn=name)
     yield "turn.get", methods.TurnNamed(turn=name)
+    yield "turn.start", methods.TurnStart(prompt="x", key="k", instead_of=name)
     yield "turn.cancel", methods.TurnNamed(turn=name)
 
 
@@ -41,6 +42,12 @@ def of_chat(name: str) -> Iterator[tuple[str, Struct]]:
     yield "chat.watch", methods.Watch(chat=name)
     yield "chat.list", methods.Page(after=name)
     yield "turn.start", methods.TurnStart(prompt="x", key="k", chat=name)
+
+
+def of_file(name: str) -> Iterator[tuple[str, Struct]]:
+    """Yield every call that names a file."""
+    yield "file.add", methods.FileAdd(data="", file=name)
+    yield "turn.start", methods.TurnStart(prompt="x", key="k", files=[name])
 
 
 @pytest.fixture
@@ -66,6 +73,13 @@ def test_no_name_from_the_wire_becomes_a_path(traced: Daemon, ram: Path) -> None
                 assert refused(method, params) is (too_long or errors.NoSuchTurn)
             for method, params in of_chat(name):
                 assert refused(method, params) is (too_long or errors.NoSuchChat)
+            for method, params in of_file(name):
+                assert refused(method, params) is (too_long or errors.NotSent)
+            if not too_long:  # a title and a file's name may be anything: they are text
+                named = methods.TurnStart(prompt="x", key=f"n{number}", name=name, model="no")
+                client.call(methods.START, named)
+                client.call(methods.FILE, methods.FileAdd(data="", name=name))
+                client.call(methods.WIPE, methods.Wipe(all=True))
             asked = methods.TurnStart(prompt="x", key=f"m{number}", model=name, wait=True)
             assert refused("turn.start", asked) is errors.NoSuchModel
             if name.strip("."):  # dots are good in a key

@@ -29,6 +29,7 @@ class Counts:
     disconnects_seen: those whose client left first.  prompts_seen: the sha256 of each request's
     last user message, in order, refused requests too; messages_seen: of every message at all.
     bodies: the last requests of scripts that keep them.
+    images_seen: the sha256 of every image's address, which is its data.
     elsewhere_requests: those that came to where the script `redirect` points.
     """
 
@@ -38,6 +39,7 @@ class Counts:
     elsewhere_requests: int = 0
     prompts_seen: list[str] = field(default_factory=list)
     messages_seen: list[str] = field(default_factory=list)
+    images_seen: list[str] = field(default_factory=list)
     bodies: list[dict[str, object]] = field(default_factory=list)
 
 
@@ -142,6 +144,7 @@ class ModelServer:
         if messages:
             self.counts.prompts_seen.append(_sha256(_prompt_of(request)))
             self.counts.messages_seen += [_sha256(text) for _, text in messages]
+            self.counts.images_seen += [_sha256(url) for url in _images_of(request)]
 
     def _is_let_in(self, request: Request) -> bool:
         return not self._key or request.headers.get("authorization") == f"Bearer {self._key}"
@@ -165,6 +168,18 @@ def _messages_of(request: Request) -> list[tuple[str, str]]:
             texts = [part.get("text") for part in parts if isinstance(part, dict)]
             found.append((str(message.get("role")), "".join(str(text or "") for text in texts)))
     return found
+
+
+def _images_of(request: Request) -> list[str]:
+    """The address of each image, in order."""
+    messages = request.json().get("messages")
+    parts = [
+        part
+        for message in (messages if isinstance(messages, list) else [])
+        if isinstance(message["content"], list)
+        for part in message["content"]
+    ]
+    return [str(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
 
 
 def _prompt_of(request: Request) -> str:

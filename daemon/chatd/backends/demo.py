@@ -23,10 +23,12 @@ GET_A_MODEL = (
 )
 
 
-def refuse_unfit(prompt: str, data: str, system: str | None, earlier: int) -> None:
+def refuse_unfit(prompt: str, data: str, system: str | None, earlier: int, *, files: int) -> None:
     """Raise DemoDeclined for what the demo must not be asked."""
     if data:
         raise declined("piped data is not for the built-in demo")
+    if files:
+        raise declined("files are not for the built-in demo")
     if system:
         raise declined("the built-in demo follows no system prompt")
     if earlier:

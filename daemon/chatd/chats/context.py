@@ -1,14 +1,22 @@
 """What a model is shown: the whole chat, or as many of its last turns as fit."""
 
+import base64
+import re
 from collections.abc import Callable
+from typing import Any
 
 from chat_rpc import wire
+from chat_rpc.methods import File
 from chatd.chats import tree
-from chatd.chats.memory import Memory
+from chatd.chats.memory import Memory, Said
 from chatd.chats.turns import Turn, joined
 
-Messages = list[dict[str, str]]
+Message = dict[str, Any]  # Any: JSON; its content is a text, or a list of parts with images in it
+Messages = list[Message]
 
+SENT = "chatd-file:"  # an image by its id, until a server is asked
+TICKS = re.compile("`+")
+IMAGE_TOKENS = 1500  # what servers make of a large one
 FILLED = 0.75  # of the context; the rest is for the reply
 BYTES_PER_TOKEN = 3.0  # English has about four, and an estimate that is too high costs less
 
@@ -22,10 +30,34 @@ def messages(memory: Memory, turn: Turn) -> Messages:
             continue
         texts = memory.said(other)
         system = texts.system or system
-        said.append({"role": "user", "content": joined(texts.prompt, texts.data)})
+        said.append({"role": "user", "content": _content(memory, texts)})
         if other is not turn:
             said.append({"role": "assistant", "content": texts.text})
     return ([{"role": "system", "content": system}] if system else []) + said
+
+
+def plain(memory: Memory, said: Said) -> str:
+    """Return what was asked as one text: prompt, data, and the files that are text."""
+    texts = [joined(said.prompt, said.data), *(_fenced(memory, file) for file in said.files)]
+    return "\n\n".join(text for text in texts if text)
+
+
+def with_images(memory: Memory, said: Messages) -> Messages:
+    """Return the messages as a server takes them: each image in place of its id."""
+    return [
+        message
+        if isinstance(message["content"], str)
+        else {**message, "content": [_with_image(memory, part) for part in message["content"]]}
+        for message in said
+    ]
+
+
+def with_more(message: Message, text: str) -> Message:
+    """Return a message that says something more at its end."""
+    content = message["content"]
+    if isinstance(content, str):
+        return {**message, "content": f"{content}\n\n{text}"}
+    return {**message, "content": [*content, {"type": "text", "text": text}]}
 
 
 def fit(
@@ -65,5 +97,49 @@ def _drop(said: Messages, fits: Callable[[Messages], bool]) -> tuple[Messages, i
     return system + rest, dropped
 
 
-def _size(said: Messages) -> int:
-    return sum(len(message["content"].encode()) for message in said)
+def _size(said: Messages) -> float:
+    return sum(_size_of(message["content"]) for message in said)
+
+
+def _size_of(content: str | list[Message]) -> float:
+    if isinstance(content, str):
+        return len(content.encode())
+    images = [part for part in content if part["type"] == "image_url"]
+    texts = [part for part in content if part["type"] == "text"]
+    return len(images) * IMAGE_TOKENS * BYTES_PER_TOKEN + sum(
+        len(part["text"].encode()) for part in texts
+    )
+
+
+def _content(memory: Memory, said: Said) -> str | list[Message]:
+    text = plain(memory, said)
+    images = [file for file in said.files if _is_image(file)]
+    if not images:
+        return text
+    return [
+        {"type": "text", "text": text},
+        *({"type": "image_url", "image_url": {"url": SENT + file.file}} for file in images),
+    ]
+
+
+def _fenced(memory: Memory, file: File) -> str:
+    """Return a file in a fence that nothing in it can close; of an image its name."""
+    name = " ".join(file.name.split())
+    if _is_image(file):
+        return f"[image: {name}]"
+    text = memory.content(file.file).decode("utf-8", "replace")
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in TICKS.findall(text))])
+    return f"{name}:\n{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _with_image(memory: Memory, part: Message) -> Message:
+    if part["type"] != "image_url":
+        return part
+    id_ = part["image_url"]["url"].removeprefix(SENT)
+    data = base64.b64encode(memory.content(id_)).decode("ascii")
+    url = f"data:{memory.sent[id_].file.media};base64,{data}"
+    return {**part, "image_url": {"url": url}}
+
+
+def _is_image(file: File) -> bool:
+    return file.media.startswith("image/")

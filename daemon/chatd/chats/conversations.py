@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from chat_rpc import errors, methods, wire
-from chat_rpc.methods import Delta, End, Ending, Event, Said
-from chatd.chats import records, tree
+from chat_rpc.methods import Delta, End, Ending, Event, File, Said
+from chatd.chats import context, records, sent, tree
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
@@ -24,8 +24,8 @@ from chatd.chats.turns import Chat, boot_s, joined, new_id
 
 SNIPPET_CHARS = 80
 
-# a turn that is done: prompt, data, system prompt, reply, ending
-Whole = tuple[str, str, str | None, str, Ending | None]
+# a turn that is done: prompt, data, system prompt, files, reply, ending
+Whole = tuple[str, str, str | None, list[File], str, Ending | None]
 
 
 def rename(session: Session, chat: Chat, title: str) -> None:
@@ -94,6 +94,7 @@ def destroy(session: Session, chat: Chat) -> int:
         turn = session.turns[chat.turns[0]]
         forget_texts(turn)
         session.files.erase_texts(turn.id)
+        sent.release(session, turn)
         lines = [(place, len(payload)) for place, _, payload in session.lines_of(turn)]
         journal.erase(reversed(lines))  # its first line last: that one tells whose the others are
         del chat.turns[0], session.turns[turn.id]
@@ -121,25 +122,25 @@ def fork(session: Session, chat: Chat, until: str | None) -> Chat:
         raise errors.NoSuchTurn("this chat has no such turn")
     path = tree.path(session, chat, until)
     views = [session.view(turn) for turn in path if turn.state == "done"]
-    session.check_room(
+    session.check_turns(
         sum(4 * (len(v.prompt) + len(v.data) + len(v.text)) for v in views), len(views)
     )
     return _add_whole(
         session,
         chat.title,
-        [(view.prompt, view.data, view.system, view.text, view.ending) for view in views],
+        [(v.prompt, v.data, v.system, v.files, v.text, v.ending) for v in views],
     )
 
 
 def import_(session: Session, title: str, said: list[Said]) -> Chat:
     """Make a chat of an OpenAI message list: system, then user and assistant in turn."""
     turns = list(_turns_of(said))
-    session.check_room(sum(4 * len(part.content) for part in said), len(turns))
+    session.check_turns(sum(4 * len(part.content) for part in said), len(turns))
     ending = Ending(state="done", finish="imported")
     return _add_whole(
         session,
         title or (turns[0][1] if turns else ""),
-        [(prompt, "", system, text, ending) for system, prompt, text in turns],
+        [(prompt, "", system, [], text, ending) for system, prompt, text in turns],
     )
 
 
@@ -157,7 +158,7 @@ def export(session: Session, chat: Chat) -> list[Said]:
         if view.system and view.system != system:
             system = view.system
             said.append(Said("system", system))
-        said.append(Said("user", joined(view.prompt, view.data)))
+        said.append(Said("user", context.plain(session, view)))
         said.append(Said("assistant", view.text))
     return said
 
@@ -221,6 +222,7 @@ def _packed(
     prompt: str,
     data: str,
     system: str | None,
+    files: list[File],
     text: str,
     ending: Ending | None,
 ) -> Packed:
@@ -236,6 +238,7 @@ def _packed(
         prompt=prompt,
         data=data,
         system=system,
+        files=files,
         parent=parent,
     )
     return records.pack(made, [Delta(turn, 1, text), End(turn, 2, ending)])

@@ -12,7 +12,7 @@ from chat_rpc.methods import Delta, End, Ending, Event
 from chatd.chats import records
 from chatd.chats.attempts import tried_of
 from chatd.chats.records import ChatMade, Packed, TurnMade
-from chatd.chats.turns import Chat, Texts, Turn, joined
+from chatd.chats.turns import Chat, SentFile, Texts, Turn, joined
 from chatd.store.session import SessionFiles
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class Said(NamedTuple):
     prompt: str
     data: str
     system: str | None
+    files: list[methods.File]
     text: str
 
 
@@ -38,6 +39,7 @@ class Memory:
         self.chats: dict[str, Chat] = {}
         self.turns: dict[str, Turn] = {}
         self.keys: dict[str, Turn] = {}
+        self.sent: dict[str, SentFile] = {}
         self.lost: set[str] = set()  # turns of which the first line is damaged
         self._lifetime_s = lifetime_s
 
@@ -96,6 +98,7 @@ class Memory:
             created=turn.created,
             prompt=said.prompt,
             data=said.data,
+            files=said.files,
             system=said.system,
             asked=turn.asked,
             text=said.text,
@@ -108,15 +111,15 @@ class Memory:
     def said(self, turn: Turn) -> Said:
         """Return a turn's texts: from where it is running, from its files, or from its lines."""
         if turn.is_damaged:
-            return Said("", "", None, "")
+            return Said("", "", None, [], "")
         if (texts := turn.texts) is not None and (text := texts.reply.text()) is not None:
-            return Said(texts.prompt, texts.data, texts.system, text)
+            return Said(texts.prompt, texts.data, texts.system, texts.files, text)
         lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
         made, events = records.read_turn(lines)
         text = self.files.read_text("responses", turn.id)
         if text is None:
             text = records.reply_of(events)
-        return Said(made.prompt, made.data, made.system, text)
+        return Said(made.prompt, made.data, made.system, made.files, text)
 
     def _thought(self, turn: Turn) -> str:
         """Return what the model of the last attempt thought; only the journal has it."""
@@ -133,6 +136,14 @@ class Memory:
         """Return all attempts at a turn, from its lines."""
         lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
         return tried_of(records.read_turn(lines)[1])
+
+    def content(self, file: str) -> bytes:
+        """Return what was sent; raises StoreCorrupt."""
+        sent = self.sent.get(file)
+        data = self.files.sent.read(file, sent.file.size_bytes) if sent else None
+        if data is None:
+            raise errors.StoreCorrupt("a file of this chat is damaged")
+        return data
 
     def lines_of(self, turn: Turn) -> Iterator[tuple[int, records.Stamp, bytes]]:
         """Yield place, stamp and payload of all lines of a turn."""
@@ -173,11 +184,21 @@ class Memory:
             terminal=made.terminal,
             parent=made.parent,
             begin=begin,
+            files=[file.file for file in made.files],
             is_checked=made.demands.is_held,
             texts=Texts(
-                made.prompt, made.data, made.system, self.files.draft("responses"), made.demands
+                made.prompt,
+                made.data,
+                made.system,
+                made.files,
+                self.files.draft("responses"),
+                made.demands,
             ),
         )
+        for file in made.files:
+            if sent := self.sent.get(file.file):  # or it is damaged
+                sent.file, sent.is_whole = file, True  # what the store has noted may be damaged
+                sent.uses += 1
         self.turns[turn.id] = self.keys[turn.key] = turn
         chat = self.chats[turn.chat]
         chat.turns.append(turn.id)

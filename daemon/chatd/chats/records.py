@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from chat_rpc.errors import StoreCorrupt
-from chat_rpc.methods import Delta, End, Event
+from chat_rpc.methods import Delta, End, Event, File
 from chatd.chats.demands import PLAIN, Demands
 
 
@@ -92,6 +92,7 @@ class TurnMade(_Line, tag="turn"):
     data: str = ""
     system: str | None = None
     asked: str | None = None
+    files: list[File] = []
     parent: str | None = None  # "" at the root; None: the turn made before it
     terminal: str | None = None
     demands: Demands = PLAIN

@@ -8,7 +8,7 @@ import msgspec
 
 from chat_rpc import wire
 from chat_rpc.errors import StoreFull
-from chatd.chats import compaction, conversations, records, tree
+from chatd.chats import compaction, conversations, records, sent, tree
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
@@ -43,6 +43,7 @@ class Recovery:
         self._leftover: list[tuple[str, int]] = []  # turns that were packed, and where
 
     def run(self) -> None:
+        sent.recover(self._session)
         for place, payload, is_sound in self._journal.recover():
             record = _decode(payload) if is_sound else None
             if record is None:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from chat_rpc.errors import InvalidParams, NoSuchChat
-from chat_rpc.methods import TurnStart
+from chat_rpc.errors import InvalidParams, NoSuchChat, NotSent
+from chat_rpc.methods import File, TurnStart
 from chatd.chats.memory import Memory
 from chatd.chats.turns import Chat, Turn
 
@@ -19,7 +19,13 @@ class Wanted:
     prompt: str
     data: str
     system: str | None
+    files: list[File]
     asked: str | None
+
+    @property
+    def title(self) -> str:
+        """What a new chat is called after."""
+        return self.prompt or self.data or self.files[0].name
 
 
 def wanted(memory: Memory, params: TurnStart) -> Wanted:
@@ -33,7 +39,8 @@ def wanted(memory: Memory, params: TurnStart) -> Wanted:
         raise InvalidParams("the prompt is empty")
     chat = _chat_of(memory, params)
     parent = chat.head if chat else ""
-    return Wanted(chat, parent, params.prompt, params.data, params.system, params.model)
+    files = [_file(memory, id_) for id_ in params.files]
+    return Wanted(chat, parent, params.prompt, params.data, params.system, files, params.model)
 
 
 def _beside(memory: Memory, turn: Turn, params: TurnStart) -> Wanted:
@@ -42,12 +49,23 @@ def _beside(memory: Memory, turn: Turn, params: TurnStart) -> Wanted:
     system = said.system if params.system is None else params.system
     chat, parent = memory.chats[turn.chat], turn.parent or ""
     if _is_blank(params):
-        return Wanted(chat, parent, said.prompt, said.data, system, params.model or turn.asked)
-    return Wanted(chat, parent, params.prompt, params.data, system, params.model)
+        asked = params.model or turn.asked
+        return Wanted(chat, parent, said.prompt, said.data, system, said.files, asked)
+    files = [_file(memory, id_) for id_ in params.files]
+    return Wanted(chat, parent, params.prompt, params.data, system, files, params.model)
+
+
+def _file(memory: Memory, id_: str) -> File:
+    sent = memory.sent.get(id_)
+    if sent is None:
+        raise NotSent("there is no such file; one that no question has is kept for an hour")
+    if not sent.is_whole:
+        raise InvalidParams("files: one of them is not whole yet")
+    return sent.file
 
 
 def _is_blank(params: TurnStart) -> bool:
-    return not params.prompt.strip() and not params.data.strip()
+    return not params.prompt.strip() and not params.data.strip() and not params.files
 
 
 def _chat_of(memory: Memory, params: TurnStart) -> Chat | None:

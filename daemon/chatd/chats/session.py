@@ -65,9 +65,9 @@ class Session(Memory):
         """Journal a new turn, in a new chat unless params name one; raises StoreFull."""
         want = request.wanted(self, params)
         size = 4 * (len(want.prompt) + len(want.data) + len(want.system or ""))
-        self.check_room(size + ROOM_BYTES)
+        self.check_turns(size + ROOM_BYTES, 1)
         now = time.time()
-        chats = [] if want.chat else [chat_made(want.prompt or want.data, now, params.name)]
+        chats = [] if want.chat else [chat_made(want.title, now, params.name)]
         made = TurnMade(
             turn=new_id(),
             chat=want.chat.id if want.chat else chats[0].chat,
@@ -78,6 +78,7 @@ class Session(Memory):
             prompt=want.prompt,
             data=want.data,
             system=want.system,
+            files=want.files,
             asked=want.asked,
             parent=want.parent,
             terminal=params.terminal,
@@ -120,14 +121,18 @@ class Session(Memory):
 
     # -- for the other modules of this package ---------------------------------------------------
 
-    def check_room(self, more_bytes: int, turns: int = 1) -> None:
-        """Raise StoreFull unless so many turns, with so many bytes of text, have room."""
+    def check_room(self, more_bytes: int, *, files: int) -> None:
+        """Raise StoreFull unless so many bytes, in so many files, have room."""
         self._quota.check(
             self.files,
             self._everybody(),
-            more_bytes=more_bytes + turns * TURN_BYTES,
-            more_files=turns * TURN_FILES,
+            more_bytes=more_bytes,
+            more_files=files,
         )
+
+    def check_turns(self, more_bytes: int, turns: int) -> None:
+        """Raise StoreFull unless so many turns, with so many bytes of text, have room."""
+        self.check_room(more_bytes + turns * TURN_BYTES, files=turns * TURN_FILES)
 
     def write_at_last(self, payload: bytes) -> int:
         """Journal what must fit, or makes room in the end: the reserve is there for this.

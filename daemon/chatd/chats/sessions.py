@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from chat_rpc import errors
 from chatd.boundary import boundary
-from chatd.chats import compaction, conversations
+from chatd.chats import compaction, conversations, sent
 from chatd.chats.quota import Quota
 from chatd.chats.recovery import Recovery
 from chatd.chats.session import Session
@@ -83,6 +83,7 @@ class Sessions:
 
 
 async def _work(session: Session) -> None:
+    sent.drop(session, sent.unused(session, for_s=sent.UNUSED_S))
     for steps in (conversations.expire(session), compaction.compact(session)):
         for _ in steps:
             await asyncio.sleep(0)  # a person's token comes before this

@@ -54,8 +54,20 @@ class Texts:
     prompt: str
     data: str
     system: str | None
+    files: list[methods.File]
     reply: Draft
     demands: Demands = PLAIN
+
+
+@dataclass(slots=True)
+class SentFile:
+    """A file that a user has sent, and how many turns have it."""
+
+    file: methods.File
+    boot_s: float  # when its last part came
+    uses: int = 0
+    is_begun: bool = False  # in the store
+    is_whole: bool = False
 
 
 @dataclass(slots=True)
@@ -71,6 +83,7 @@ class Turn:
     asked: str | None
     terminal: str | None  # where it was asked
     parent: str | None  # the turn before it; "" at the root; None: not known yet
+    files: list[str]  # ids of what was sent with it
     begin: Place
     texts: Texts | None
     state: methods.State = "queued"

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chatd.handlers import admin, chat, model, rpc, system, turn, validate
+from chatd.handlers import admin, chat, file, model, rpc, system, turn, validate
 from chatd.handlers.context import Context, Peer, Then
 
 Answer = Struct | Then
@@ -23,6 +23,7 @@ HANDLERS: Mapping[str, Handler] = {
     "turn.cancel": turn.cancel,
     "turn.get": turn.get,
     "turn.validate": validate.validate,
+    "file.add": file.add,
     "chat.list": chat.list_,
     "chat.get": chat.get,
     "chat.search": chat.search,

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from chat_rpc import errors, methods
-from chatd.chats import conversations, following, tree
+from chatd.chats import conversations, following, sent, tree
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Reader, boot_s
 from chatd.handlers.context import Context, Peer, Then
@@ -103,6 +103,8 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     chats = [chat for chat in chats if chat.id in session.chats]  # others went meanwhile
     ended = [chat for chat in chats if all(session.turns[id_].has_ended for id_ in chat.turns)]
     servers = conversations.servers_of(session, chats)
+    if params.all:
+        sent.drop(session, sent.unused(session))
     gone = methods.Wiped(0, 0, [])
     for chat in ended:
         if chat.id in session.chats:

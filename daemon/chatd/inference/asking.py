@@ -64,8 +64,7 @@ class View:
 
     def _in_a_sentence(self) -> "View":
         *before, last = self.chat
-        content = f"{last['content']}\n\n{self.rules}"
-        return replace(self, chat=[*before, {**last, "content": content}], again=[])
+        return replace(self, chat=[*before, context.with_more(last, self.rules)], again=[])
 
 
 def _number(value: object, default: float = 0) -> float:

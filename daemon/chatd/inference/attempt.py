@@ -90,6 +90,7 @@ class Attempt:
             self._take(piece)
 
         server = self.choice.server
+        messages = context.with_images(self._session, messages)
         try:
             async with asyncio.timeout(self._limits.first_token_s) as clock:
                 self.finish = await server.reply(

@@ -185,9 +185,9 @@ class Loop:
 
     def _refuse_unfit(self, choice: Choice) -> None:
         if choice.is_demo:
-            view = self.session.view(self.turn)
+            said = self.session.said(self.turn)
             earlier = len(context.messages(self.session, self.turn)) - 1
-            demo.refuse_unfit(view.prompt, view.data, view.system, earlier)
+            demo.refuse_unfit(said.prompt, said.data, said.system, earlier, files=len(said.files))
             if self.turn.is_checked:
                 raise demo.declined("the built-in demo is not for replies that are checked")
 

@@ -87,6 +87,14 @@ def erase_file(folder: int, name: str) -> bool:
     return True
 
 
+def size_of(folder: int, name: str) -> int | None:
+    """Return the size of what stands under a name, or None if nothing does."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None
+
+
 def full(exc: OSError) -> StoreFull:
     return StoreFull(f"the RAM store cannot be written: {exc.strerror}")
 

@@ -1,4 +1,4 @@
-"""One user's files: the journal, and the plain texts and snapshots that are made from it.
+"""One user's files: the journal, the plain texts and snapshots made from it, and what was sent.
 
 Every name is made here, from ids that chatd itself has made; nothing of a path comes from the wire,
 and no link is ever followed.
@@ -10,10 +10,11 @@ from typing import Literal
 
 from chatd.store.draft import Draft
 from chatd.store.journal import Journal
-from chatd.store.own import erase_file, make_file, open_folder, read_file
+from chatd.store.own import erase_file, make_file, open_folder, read_file, size_of
+from chatd.store.sent import SentFiles
 
 Kind = Literal["prompts", "responses"]
-FOLDERS = ("journal", "prompts", "responses", "context")
+FOLDERS = ("journal", "prompts", "responses", "context", "files")
 PAGE = 4096
 
 
@@ -32,6 +33,7 @@ class SessionFiles:
             self._opened = opened.pop_all()
         self._text_bytes = 0
         self._text_files = 0
+        self.sent = SentFiles(self._folders["files"], self._count)
         for folder in FOLDERS[1:]:
             for entry in os.listdir(self._folders[folder]):
                 status = os.stat(entry, dir_fd=self._folders[folder], follow_symlinks=False)
@@ -55,7 +57,7 @@ class SessionFiles:
         Raises StoreFull, StoreCorrupt.
         """
         folder, name = self._folders[kind], f"{turn}.txt"
-        if _size(folder, name) is None:
+        if size_of(folder, name) is None:
             self._make(folder, name, text.encode("utf-8", "surrogatepass"))
 
     def read_text(self, kind: Kind, turn: str) -> str | None:
@@ -90,7 +92,7 @@ class SessionFiles:
 
     def _erase(self, folder_name: str, name: str) -> None:
         folder = self._folders[folder_name]
-        size = _size(folder, name)
+        size = size_of(folder, name)
         if size is not None and erase_file(folder, name):
             self._count(size, -1)
 
@@ -103,10 +105,3 @@ def _open(opened: ExitStack, parent: int, name: str) -> int:
     folder = open_folder(parent, name)
     opened.callback(os.close, folder)
     return folder
-
-
-def _size(folder: int, name: str) -> int | None:
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return None
