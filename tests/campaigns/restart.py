@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from chat_rpc import errors, methods
@@ -32,6 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"how long every {LONG_ONES}th client's turns take; over {STOP_S:g}, a stop does not "
         "wait for their end, and the next chatd asks again",
     )
+    parser.add_argument(
+        "--pause-s", type=float, default=0.0, help="how long a client waits after an answer"
+    )
 
 
 def run(arguments: argparse.Namespace) -> Mapping[str, object]:
@@ -44,11 +48,21 @@ def run(arguments: argparse.Namespace) -> Mapping[str, object]:
         tempfile.TemporaryDirectory() as wheels,
         Machine(fetch_wheels(Path(wheels)), "--tokens", str(tokens)) as machine,
     ):
-        return restart(machine, arguments.restarts, arguments.clients, between_s, tokens)
+        load = Load(arguments.clients, tokens, arguments.pause_s)
+        return restart(machine, arguments.restarts, load, between_s)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What goes on meanwhile."""
+
+    clients: int = 8
+    tokens: int = TOKENS_A_SECOND  # of a long turn
+    pause_s: float = 0.0
 
 
 def restart(
-    machine: Machine, restarts: int, clients: int, between_s: float = 0.3, tokens: int = 20
+    machine: Machine, restarts: int, load: Load, between_s: float = 0.3
 ) -> Mapping[str, object]:
     """Restart chatd so often while these clients ask; returns figures or raises Broken."""
     took_s: list[float] = []
@@ -64,7 +78,7 @@ def restart(
             time.sleep(between_s)  # there is nothing to wait for: the load goes on
             progress.show(number + 1)
 
-    figures = under_load(machine, restart_all, clients, tokens)
+    figures = under_load(machine, restart_all, load)
     demand(len(pids) == restarts + 1, "every restart brings another process", len(pids))
     return {
         "restarts": restarts,
@@ -75,12 +89,12 @@ def restart(
 
 
 def under_load(
-    machine: Machine, work: Callable[[], None], clients: int = 8, tokens: int = 20
+    machine: Machine, work: Callable[[], None], load: Load = Load()
 ) -> Mapping[str, object]:
     """Do `work` while clients ask; returns figures, or raises Broken if one was let down."""
-    crowd = [Asker(machine, number, tokens) for number in range(clients)]
+    crowd = [Asker(machine, number, load) for number in range(load.clients)]
     is_over = threading.Event()
-    with ThreadPoolExecutor(clients) as pool:
+    with ThreadPoolExecutor(load.clients) as pool:
         asking = [pool.submit(asker.run, is_over) for asker in crowd]
         try:
             work()
@@ -93,7 +107,7 @@ def under_load(
         for question in questions:
             question.compare(client.call(methods.GET, methods.TurnGet(turn=question.turn)))
     return {
-        "clients": clients,
+        "clients": load.clients,
         "connections": sum(asker.connections for asker in crowd),
         "refused": 0,  # or else Broken was raised
         "turns asked": len(questions),
@@ -106,13 +120,14 @@ def under_load(
 class Asker:
     """One client: a connection for each turn, and the next turn when that has ended."""
 
-    def __init__(self, machine: Machine, number: int, tokens: int):
+    def __init__(self, machine: Machine, number: int, load: Load):
         self.connections = 0
         self.wait_s = 0.0  # the longest
         self.questions: list[Question] = []
         self._machine = machine
         self._is_quick = bool(number % LONG_ONES)
-        self._long_text = "".join(f"{number} " for number in range(tokens))
+        self._long_text = "".join(f"{number} " for number in range(load.tokens))
+        self._pause_s = load.pause_s
         self._client: Client | None = None
 
     def run(self, is_over: threading.Event) -> None:
@@ -121,6 +136,7 @@ class Asker:
             self._ask("hash" if self._is_quick else "slow")
             if self._is_quick:
                 self.wait_s = max(self.wait_s, time.monotonic() - began_s)
+            is_over.wait(self._pause_s)
 
     def _ask(self, model: str) -> None:
         prompt = self._machine.prompt()
