@@ -45,6 +45,11 @@ def _run(arguments: list[str]) -> int:
 
         output.line(manual.overview())
         return 0
+    if first == "--complete":
+        from chat_cli import candidates
+
+        candidates.tell(*arguments[1:2])
+        return 0
     if first in VERBS:
         return _run_verb(VERBS[first], arguments[1:])
     _hint_at_verb(arguments)

@@ -38,6 +38,11 @@ KNOWING = (
     Verb("doctor", "doctor:doctor", "Look for what is wrong, and say what would mend it."),
     Verb("logs", "logs:logs", "Print the lines of chatd's log that are about you."),
     Verb("admin", "admin:app", "Count, reload or stop chatd: for root and the group chatd-admin."),
+    Verb(
+        "completion",
+        "completion:completion",
+        "Print what completes commands, flags and names in a shell.",
+    ),
     Verb("help", "helping:help_", "Tell of a command, or of names, checks, exit-codes or env."),
 )
 GROUPS = {"Asking": ASKING, "Conversations": CONVERSATIONS, "Knowing": KNOWING}
