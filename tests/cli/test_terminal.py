@@ -2,50 +2,49 @@
 
 import unicodedata
 
+import pyte
 import pytest
+from tests.hostile.attacks import ATTACKS
+from tests.terminal import fresh, state
 
-from chat_cli.terminal import safe
+from chat_cli.terminal import safe, safe_line
 
-ATTACKS = {
-    "clipboard": "\x1b]52;c;ZWNobw==\x07",
-    "link": "\x1b]8;;http://x\x1b\\text\x1b]8;;\x1b\\",
-    "title": "\x1b]0;title\x07",
-    "title report": "\x1b[21t",
-    "device attributes": "\x1b[c\x1bP$qm\x1b\\",
-    "C1 CSI": "\x9b31m",
-    "C1 OSC": "\x9d52;c;AA\x9c",
-    "clear": "\x1b[2J\x1b[H",
-    "other screen": "\x1b[?1049h",
-    "paste end": "\x1b[201~\nrm -rf ~\n",
-    "overwrite": "safe\rother",
-    "backspace": "abc\x08\x08\x08xyz",
-    "reordered": "\u202eexe.cod",
-    "isolated": "\u2066x\u2069",
-    "tags": "\U000e0041\U000e0042",
-    "bell": "\x07",
-    "next line": "\x85",
-    "delete": "\x7f",
-    "half a sequence": "\x1b",
-    "file": "\x1b]1337;File=inline=1:AAAA\x07",
-    "picture": "\x1b_Gf=100;AAAA\x1b\\",
-    "sixel": "\x1bPq#0\x1b\\",
-    "answer back": "\x05",
-    "character set": "\x0e\x0f",
-    "zero width": "a\u200bb\ufeff",
-    "line separator": "a\u2028b",
-}
+ENOUGH = 40
+JOINERS = "\u200c\u200d"  # of scripts and of emoji: they are text
+
+
+def is_text(char: str) -> bool:
+    if "\U000e0100" <= char <= "\U000e01ef":  # unseen, and as many as there are bytes
+        return False
+    return char in f"\n\t{JOINERS}" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp")
+
+
+def test_there_are_enough_attacks() -> None:
+    assert len(ATTACKS) > ENOUGH
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
 def test_nothing_but_text_gets_through(text: str) -> None:
-    for char in safe(text):
-        assert char in "\n\t" or unicodedata.category(char)[0] != "C", f"{char!r}"
+    assert all(map(is_text, safe(text)))
 
 
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
-def test_an_attack_in_parts_is_none_either(text: str) -> None:
-    for char in "".join(safe(part) for part in text):
-        assert char in "\n\t" or unicodedata.category(char)[0] != "C", f"{char!r}"
+def test_an_attack_in_two_parts_is_none_either(text: str) -> None:
+    for middle in range(len(text) + 1):
+        screen = pyte.Screen(80, 24)
+        stream = pyte.ByteStream(screen)
+        for part in (text[:middle], text[middle:]):
+            shown = safe(part)
+            assert all(map(is_text, shown))
+            stream.feed(shown.replace("\n", "\r\n").encode())
+        assert state(screen) == fresh()
+
+
+@pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
+def test_a_name_stays_on_its_line(text: str) -> None:
+    line = safe_line(f"a {text} b")
+    assert all(map(is_text, line))
+    assert not set("\n\t") & set(line)
 
 
 def test_text_is_left_as_it_is() -> None:

@@ -5,6 +5,7 @@ import json
 from typing import Final
 
 from tests.fakes.answers import DONE, Call, Script, answer, chunk, event, refuse, tokens
+from tests.fakes.http import EVENT_STREAM
 
 REASONING: Final = "let me think"
 SPLIT_TEXT: Final = "é日本🙂 done"
@@ -46,6 +47,15 @@ async def _echo(call: Call) -> None:
     await answer(call, call.prompt)
 
 
+async def _letters(call: Call) -> None:
+    """Echo, each character by itself."""
+    await call.exchange.start(EVENT_STREAM)
+    for letter in call.prompt:
+        await call.exchange.write(event(chunk(call, {"content": letter})))
+    await call.exchange.write(event(chunk(call, {}, reason="stop")) + DONE)
+    call.exchange.finish()
+
+
 async def _slow(call: Call) -> None:
     text = "".join(f"{number} " for number in range(call.knobs.tokens))
     await answer(call, text, delay_s=call.knobs.delay_s or 0.05)
@@ -80,6 +90,7 @@ SCRIPTS: Final[dict[str, Script]] = {
     "hash": _hash,
     "play": _play,
     "echo": _echo,
+    "letters": _letters,
     "slow": _slow,
     "reasoning": _reasoning,
     "wrong-model": _wrong_model,
