@@ -107,11 +107,12 @@ METHODS: dict[str, Method[Struct, Struct]] = {
     method.name: method  # type: ignore[misc]  # one table of many parameter types
     for method in (
         HELLO, PING, STATUS, LIMITS,
-        START, ATTACH, CANCEL, GET, VALIDATE,
-        CHATS, CHAT, SEARCH, RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, SELECT, WIPE,
-        WATCH,
+        START, ATTACH, CANCEL, GET, VALIDATE, REFINE, VERDICT, FEEDBACK,
+        CHATS, CHAT, SEARCH, RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, SELECT, CHECKS,
+        WIPE, WATCH,
         FILE,
         MODELS, PROBE,
+        TASTE, FORGET,
         STATS, RELOAD, DRAIN,
         DISCOVER,
     )

@@ -72,6 +72,8 @@ class ModelServer:
                 await self._list_models(exchange)
             case "POST", "/v1/chat/completions":
                 await self._chat(exchange)
+            case "POST", "/v1/systemone" if request.json().get("model") == "typed":
+                await _judge(exchange)
             case "GET", "/v1/chat/completions":
                 await _refuse(exchange, 405, "invalid_request_error", "POST it")
             case _:
@@ -155,6 +157,13 @@ class ModelServer:
 
 
 PLAYERS = ("play:a", "play:b")
+
+
+async def _judge(exchange: Exchange) -> None:
+    """Answer a typed question with the number at the end of its instructions."""
+    questions = exchange.request.json()["questions"]
+    chance = float(str(questions).rstrip("'}").split()[-1])
+    await exchange.reply_json(200, {"answers": {"verdict": {"type": "noul", "noul": chance}}})
 
 
 def _messages_of(request: Request) -> list[tuple[str, str]]:

@@ -43,6 +43,12 @@ async def _play(call: Call) -> None:
     await answer(call, **said)
 
 
+async def _judge(call: Call) -> None:
+    """Say what the rubric says as JSON: a list of one text."""
+    rubric = call.prompt.partition("The rubric: ")[2].partition("\n")[0]
+    await answer(call, json.loads(rubric)[0])
+
+
 async def _echo(call: Call) -> None:
     await answer(call, call.prompt)
 
@@ -89,6 +95,8 @@ async def _split_utf8(call: Call) -> None:
 SCRIPTS: Final[dict[str, Script]] = {
     "hash": _hash,
     "play": _play,
+    "judge": _judge,
+    "typed": _echo,
     "echo": _echo,
     "letters": _letters,
     "slow": _slow,

@@ -9,13 +9,14 @@ Importing this takes half a second: only the pool does, once, when chatd is up.
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, cast
 
 import httpx2
 import msgspec
 import openai
 import openai.resources.chat  # else the first turn does, and blocks everybody meanwhile
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chat_rpc import errors
 from chatd.backends import failures, http
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Messages = list[dict[str, str]]
 
 REFUSALS = frozenset({400, 422, 500, 501})  # by servers that know no schema, or not this one
+JUDGEMENT_S = 60.0
 LINGER_S = 1.0  # for what may come after the finish reason: the usage, the end of the stream
 
 
@@ -56,6 +58,19 @@ class _Whole(Struct):
     error: object = None
 
 
+class _Noul(Struct):
+    noul: Annotated[float, Meta(ge=0, le=1)]
+
+
+class _Answers(Struct):
+    verdict: _Noul
+
+
+class _Judgement(Struct):
+    answers: _Answers
+
+
+_decode_judgement = msgspec.json.Decoder(_Judgement).decode
 _decode_models = msgspec.json.Decoder(_Models).decode
 _decode_whole = msgspec.json.Decoder(_Whole).decode
 
@@ -81,6 +96,7 @@ class ModelServer:
         self.url = url
         self.slots = slots
         self._api_key = api_key
+        self._no_judges: set[str] = set()  # models
         self._http = http.client(connect_s=connect_s, unix_socket=unix_socket, check=check)
         self._client = openai.AsyncOpenAI(
             base_url=url,
@@ -149,6 +165,29 @@ class ModelServer:
                 await self._refuse_other_kinds(response.http_response)
                 await _pour(response.http_response.extensions["body"], reply)
         return reply.finish()
+
+    async def judgement(self, model: str, state: Mapping[str, str], rubric: str) -> float | None:
+        """Return how likely what `state` tells meets the rubric, 0 to 1.
+
+        None where the server has no typed judgements, or this model makes none; it is not asked
+        again.  What it answers is a number and nothing else, so no text can talk it into another.
+        """
+        if model in self._no_judges:
+            return None
+        question = {"type": "noul", "instructions": f"Does the reply meet this rubric? {rubric}"}
+        asked = {"model": model, "state": state, "questions": {"verdict": question}}
+        with failures.told(self.name, self.url):
+            response = await self._http.post(
+                f"{self.url}/systemone",
+                headers={"Authorization": f"Bearer {self._api_key}"},
+                json=asked,
+                timeout=JUDGEMENT_S,
+            )
+        if response.status_code == 200:
+            with suppress(msgspec.DecodeError):
+                return _decode_judgement(response.content).answers.verdict.noul
+        self._no_judges.add(model)
+        return None
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -8,11 +8,11 @@ leaves both, and recovery takes the new one.
 from collections.abc import Iterator
 
 from chat_rpc import wire
-from chatd.chats import records
+from chatd.chats import records, taste
 from chatd.chats.records import ChatMade
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Turn
-from chatd.store.journal import Segment
+from chatd.store.journal import Place, Segment
 
 PACKED_BYTES = 8 * 2**20  # a turn with more lines than this stays as it is: one line would be long
 
@@ -27,8 +27,8 @@ def compact(session: Session) -> Iterator[None]:
         yield
         if not _is_worth_it(session, segment):
             continue
-        for _, payload in journal.read(*journal.span(segment.number)):
-            _move(session, payload, segment.number)
+        for place, payload in journal.read(*journal.span(segment.number)):
+            _move(session, payload, place, segment.number)
             yield
 
 
@@ -52,6 +52,7 @@ def write_chat(session: Session, chat: Chat) -> None:
         title=chat.title,
         lifetime_s=chat.lifetime_s,
         deleted=chat.is_deleted,
+        demands=chat.demands,
         head=chat.head if chat.turns and chat.head != chat.turns[-1] else None,
     )
     old = tuple(chat.places)
@@ -60,11 +61,15 @@ def write_chat(session: Session, chat: Chat) -> None:
     del chat.places[: len(old)]
 
 
-def _move(session: Session, payload: bytes, number: int) -> None:
+def _move(session: Session, payload: bytes, place: Place, number: int) -> None:
     """Move what a line of segment `number` belongs to, unless another line has moved it."""
     begin, end = session.files.journal.span(number)
     stamp = records.decode_stamp(payload)
-    if turn := session.turns.get(stamp.turn):
+    if stamp.type in ("thumb", "felt"):
+        record = records.decode(payload)
+        assert isinstance(record, records.FEEDBACK_RECORDS)  # noqa: S101  # its stamp said so
+        taste.move(session, record, place)
+    elif turn := session.turns.get(stamp.turn):
         moved = turn.is_packed and turn.begin >= end
         if turn.has_ended and not turn.is_damaged and not moved:
             pack_turn(session, turn)

@@ -17,6 +17,7 @@ Messages = list[Message]
 SENT = "chatd-file:"  # an image by its id, until a server is asked
 TICKS = re.compile("`+")
 IMAGE_TOKENS = 1500  # what servers make of a large one
+ANEW = "Send the whole reply anew, and nothing else."
 FILLED = 0.75  # of the context; the rest is for the reply
 BYTES_PER_TOKEN = 3.0  # English has about four, and an estimate that is too high costs less
 
@@ -58,6 +59,17 @@ def with_more(message: Message, text: str) -> Message:
     if isinstance(content, str):
         return {**message, "content": f"{content}\n\n{text}"}
     return {**message, "content": [*content, {"type": "text", "text": text}]}
+
+
+def refined(memory: Memory, turn: Turn) -> Messages:
+    """Return the reply that this turn makes anew, and what a person said of it; or nothing."""
+    if turn.refines is None:
+        return []
+    feedback = memory.said(turn).feedback
+    return [
+        {"role": "assistant", "content": memory.said(memory.turns[turn.refines]).text},
+        {"role": "user", "content": f"{feedback}\n\n{ANEW}"},
+    ]
 
 
 def fit(

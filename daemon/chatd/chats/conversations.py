@@ -7,9 +7,11 @@ from contextlib import suppress
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Delta, End, Ending, Event, File, Said
 from chatd.chats import context, records, sent, tree
+from chatd.chats.demands import Demands
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
+    ChatDemands,
     ChatGone,
     ChatKept,
     ChatRecord,
@@ -20,7 +22,7 @@ from chatd.chats.records import (
     TurnMade,
 )
 from chatd.chats.session import Session, chat_made
-from chatd.chats.turns import Chat, boot_s, joined, new_id
+from chatd.chats.turns import Chat, Turn, boot_s, joined, new_id
 
 SNIPPET_CHARS = 80
 
@@ -40,6 +42,13 @@ def keep(session: Session, chat: Chat, lifetime_s: float) -> None:
     _write(session, chat, ChatKept(chat=chat.id, lifetime_s=lifetime_s, boot_s=now))
     chat.lifetime_s, chat.used_boot_s = lifetime_s, now
     session.tell_chat(chat, "kept")
+
+
+def demand(session: Session, chat: Chat, demands: Demands) -> None:
+    """Demand something of all replies of a chat to come."""
+    _write(session, chat, ChatDemands(chat=chat.id, demands=demands))
+    chat.demands = demands
+    session.tell_chat(chat, "checks")
 
 
 def select(session: Session, chat: Chat, id_: str) -> None:
@@ -95,6 +104,7 @@ def destroy(session: Session, chat: Chat) -> int:
         forget_texts(turn)
         session.files.erase_texts(turn.id)
         sent.release(session, turn)
+        journal.erase_at([turn.mark.place] if turn.mark else [])
         lines = [(place, len(payload)) for place, _, payload in session.lines_of(turn)]
         journal.erase(reversed(lines))  # its first line last: that one tells whose the others are
         del chat.turns[0], session.turns[turn.id]
@@ -142,6 +152,18 @@ def import_(session: Session, title: str, said: list[Said]) -> Chat:
         title or (turns[0][1] if turns else ""),
         [(prompt, "", system, [], text, ending) for system, prompt, text in turns],
     )
+
+
+def add_beside(session: Session, turn: Turn, text: str, ending: Ending) -> Turn:
+    """Make a sibling of a turn that has another reply; the chat goes on from it."""
+    chat, said = session.chats[turn.chat], session.said(turn)
+    whole = (said.prompt, said.data, said.system, said.files, text, ending)
+    packed = _packed(chat.id, turn.parent or "", *whole)
+    place = session.files.journal.append(wire.encode(packed))
+    session.add_packed(packed, place)
+    made = session.turns[packed.turn]
+    tree.hang(chat, made)
+    return made
 
 
 def export(session: Session, chat: Chat) -> list[Said]:

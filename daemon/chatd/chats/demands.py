@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chat_rpc.checks import Check
 from chat_rpc.errors import InvalidParams
@@ -33,6 +33,17 @@ class Demands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_held(self) -> bool:
         """Whoever asked sees the reply when it is checked, so that another try may follow."""
         return bool(self.checks or self.tries or self.best_of > 1)
+
+    def or_of(self, chat: "Demands") -> "Demands":
+        """Return what is demanded where the chat, or an earlier turn, has demands as well."""
+        if self.checks:
+            return self
+        return structs.replace(
+            self,
+            checks=chat.checks,
+            without=[*self.without, *chat.without],
+            tries=self.tries or chat.tries,
+        )
 
     @property
     def tries_each(self) -> int:

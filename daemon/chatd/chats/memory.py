@@ -11,8 +11,10 @@ from chat_rpc import errors, methods
 from chat_rpc.methods import Delta, End, Ending, Event
 from chatd.chats import records
 from chatd.chats.attempts import tried_of
+from chatd.chats.demands import PLAIN, Demands
 from chatd.chats.records import ChatMade, Packed, TurnMade
 from chatd.chats.turns import Chat, SentFile, Texts, Turn, joined
+from chatd.store.journal import Place
 from chatd.store.session import SessionFiles
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ class Said(NamedTuple):
     system: str | None
     files: list[methods.File]
     text: str
+    demands: Demands = PLAIN
+    feedback: str | None = None
 
 
 class Memory:
@@ -40,6 +44,7 @@ class Memory:
         self.turns: dict[str, Turn] = {}
         self.keys: dict[str, Turn] = {}
         self.sent: dict[str, SentFile] = {}
+        self.taste: dict[str, tuple[methods.FeedbackLine, Place]] = {}  # judgements, and where
         self.lost: set[str] = set()  # turns of which the first line is damaged
         self._lifetime_s = lifetime_s
 
@@ -104,6 +109,9 @@ class Memory:
             text=said.text,
             thought=self._thought(turn) if turn.has_thought else "",
             attempts=turn.attempts,
+            refines=turn.refines,
+            feedback=said.feedback,
+            thumb=turn.mark.thumb if turn.mark else None,
             siblings=list(siblings) if len(siblings) > 1 else [],
             ending=turn.ending,
         )
@@ -113,13 +121,23 @@ class Memory:
         if turn.is_damaged:
             return Said("", "", None, [], "")
         if (texts := turn.texts) is not None and (text := texts.reply.text()) is not None:
-            return Said(texts.prompt, texts.data, texts.system, texts.files, text)
+            return Said(
+                texts.prompt,
+                texts.data,
+                texts.system,
+                texts.files,
+                text,
+                texts.demands,
+                texts.feedback,
+            )
         lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
         made, events = records.read_turn(lines)
         text = self.files.read_text("responses", turn.id)
         if text is None:
             text = records.reply_of(events)
-        return Said(made.prompt, made.data, made.system, made.files, text)
+        return Said(
+            made.prompt, made.data, made.system, made.files, text, made.demands, made.feedback
+        )
 
     def _thought(self, turn: Turn) -> str:
         """Return what the model of the last attempt thought; only the journal has it."""
@@ -163,6 +181,7 @@ class Memory:
         chat.title = made.title
         chat.created = made.created
         chat.is_deleted = made.deleted
+        chat.demands = made.demands
         chat.used_boot_s = max(chat.used_boot_s, made.boot_s)
         if made.lifetime_s is not None:
             chat.lifetime_s = made.lifetime_s
@@ -193,7 +212,9 @@ class Memory:
                 made.files,
                 self.files.draft("responses"),
                 made.demands,
+                made.feedback,
             ),
+            refines=made.refines,
         )
         for file in made.files:
             if sent := self.sent.get(file.file):  # or it is damaged

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from chat_rpc.errors import StoreCorrupt
-from chat_rpc.methods import Delta, End, Event, File
+from chat_rpc.methods import Delta, End, Event, FeedbackLine, File, Thumb
 from chatd.chats.demands import PLAIN, Demands
 
 
@@ -27,6 +27,7 @@ class ChatMade(_Line, tag="chat"):
     title: str
     lifetime_s: float | None = None
     deleted: bool = False
+    demands: Demands = PLAIN
     head: str | None = None  # where it goes on from; None: from its last turn
 
 
@@ -43,6 +44,13 @@ class ChatKept(_Line, tag="kept"):
     chat: str
     lifetime_s: float
     boot_s: float
+
+
+class ChatDemands(_Line, tag="checks"):
+    """This is demanded of all replies of a conversation to come."""
+
+    chat: str
+    demands: Demands
 
 
 class ChatSelected(_Line, tag="selected"):
@@ -96,6 +104,23 @@ class TurnMade(_Line, tag="turn"):
     parent: str | None = None  # "" at the root; None: the turn made before it
     terminal: str | None = None
     demands: Demands = PLAIN
+    refines: str | None = None
+    feedback: str | None = None
+
+
+class Thumbed(_Line, tag="thumb"):
+    """A person's thumb on the turn `of`; no field `turn`: it comes after that has ended."""
+
+    of: str
+    thumb: Thumb
+    felt: str
+    reason: str = ""
+
+
+class Felt(_Line, tag="felt"):
+    """What is kept of a judgement; it stays when the chat goes."""
+
+    line: FeedbackLine
 
 
 class Deltas(_Line, tag="deltas"):
@@ -115,14 +140,23 @@ class Packed(_Line, tag="packed"):
 
 
 ChatRecord = (
-    ChatMade | ChatRenamed | ChatKept | ChatSelected | ChatDeleted | ChatUndeleted | ChatGone
+    ChatMade
+    | ChatRenamed
+    | ChatKept
+    | ChatDemands
+    | ChatSelected
+    | ChatDeleted
+    | ChatUndeleted
+    | ChatGone
 )
 CHAT_RECORDS = (
-    ChatMade, ChatRenamed, ChatKept, ChatSelected, ChatDeleted, ChatUndeleted, ChatGone,
+    ChatMade, ChatRenamed, ChatKept, ChatDemands, ChatSelected, ChatDeleted,
+    ChatUndeleted, ChatGone,
 )  # fmt: skip
 TurnEvent = Delta | Event | End
 TURN_EVENTS = (Delta, Event, End)
-Record = ChatRecord | TurnMade | Packed | Quarantined | TurnEvent
+FEEDBACK_RECORDS = (Thumbed, Felt)
+Record = ChatRecord | TurnMade | Packed | Quarantined | Thumbed | Felt | TurnEvent
 
 decode = msgspec.json.Decoder(Record).decode
 

@@ -12,6 +12,7 @@ from chatd.chats import compaction, conversations, records, sent, tree
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
+    ChatDemands,
     ChatGone,
     ChatKept,
     ChatMade,
@@ -19,12 +20,15 @@ from chatd.chats.records import (
     ChatRenamed,
     ChatSelected,
     ChatUndeleted,
+    Felt,
     Packed,
     Quarantined,
+    Thumbed,
     TurnMade,
 )
 from chatd.chats.session import Session, title_of
-from chatd.chats.turns import Chat, damaged
+from chatd.chats.turns import Chat, Mark, damaged
+from chatd.store.journal import Place
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +44,8 @@ class Recovery:
         self._journal = session.files.journal
         self._bad_turns: set[str] = set()
         self._known_turns: set[str] = set()  # that an earlier daemon has quarantined
+        self._marks: dict[str, Mark] = {}  # by turn, which may be packed further behind
+        self._stale: list[Place] = []  # of judgements that others have taken the place of
         self._leftover: list[tuple[str, int]] = []  # turns that were packed, and where
 
     def run(self) -> None:
@@ -51,6 +57,8 @@ class Recovery:
             elif isinstance(record, Quarantined):
                 self._bad_turns.add(record.turn)
                 self._known_turns.add(record.turn)
+            elif isinstance(record, records.FEEDBACK_RECORDS):
+                self._replay_feedback(record, place)
             elif isinstance(record, records.CHAT_RECORDS):
                 self._replay_chat(record, place)
             else:
@@ -58,6 +66,7 @@ class Recovery:
         for id_ in sorted(self._bad_turns):
             self._quarantine(id_)
         self._erase_leftover()
+        self._put_marks()
         for chat in self._session.chats.values():  # compaction may have changed their places
             tree.grow(self._session, chat)
             if not chat.places:  # its line is lost: it gets another
@@ -81,6 +90,8 @@ class Recovery:
                 chat.title = record.title
             case ChatKept():
                 chat.lifetime_s, chat.used_boot_s = record.lifetime_s, record.boot_s
+            case ChatDemands():
+                chat.demands = record.demands
             case ChatSelected():
                 chat.selected, chat.selected_boot_s = record.head, record.boot_s
                 chat.used_boot_s = max(chat.used_boot_s, record.boot_s)
@@ -123,6 +134,28 @@ class Recovery:
         else:
             turn.begin, turn.stop, turn.is_packed = place, place + 1, True
         self._bad_turns.discard(packed.turn)
+
+    def _replay_feedback(self, record: Thumbed | Felt, place: int) -> None:
+        """Take a judgement; one that another has taken the place of was about to be erased."""
+        taste = self._session.taste
+        if isinstance(record, Felt):
+            old = taste.get(record.line.feedback)
+            taste[record.line.feedback] = (record.line, place)
+            self._stale += [old[1]] if old else []
+            return
+        before = self._marks.get(record.of)
+        self._marks[record.of] = Mark(record.thumb, record.felt, place)
+        if before is not None:
+            felt = taste.pop(before.felt, None) if before.felt != record.felt else None
+            self._stale += [*([felt[1]] if felt else []), before.place]
+
+    def _put_marks(self) -> None:
+        for id_, mark in self._marks.items():
+            if turn := self._session.turns.get(id_):
+                turn.mark = mark
+            else:
+                self._stale.append(mark.place)  # its turn was destroyed
+        self._journal.erase_at(self._stale)
 
     def _erase_leftover(self) -> None:
         """Erase what a death in the middle of compaction left: nothing else ever would."""

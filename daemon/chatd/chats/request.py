@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from chat_rpc.errors import InvalidParams, NoSuchChat, NotSent
 from chat_rpc.methods import File, TurnStart
+from chatd.chats.demands import PLAIN, Demands, demands_of
 from chatd.chats.memory import Memory
 from chatd.chats.turns import Chat, Turn
 
@@ -21,6 +22,9 @@ class Wanted:
     system: str | None
     files: list[File]
     asked: str | None
+    demands: Demands = PLAIN
+    refines: str | None = None
+    feedback: str | None = None
 
     @property
     def title(self) -> str:
@@ -40,7 +44,9 @@ def wanted(memory: Memory, params: TurnStart) -> Wanted:
     chat = _chat_of(memory, params)
     parent = chat.head if chat else ""
     files = [_file(memory, id_) for id_ in params.files]
-    return Wanted(chat, parent, params.prompt, params.data, params.system, files, params.model)
+    demands = demands_of(params).or_of(chat.demands if chat else PLAIN)
+    asked = params.model
+    return Wanted(chat, parent, params.prompt, params.data, params.system, files, asked, demands)
 
 
 def _beside(memory: Memory, turn: Turn, params: TurnStart) -> Wanted:
@@ -48,11 +54,13 @@ def _beside(memory: Memory, turn: Turn, params: TurnStart) -> Wanted:
     said = memory.said(turn)
     system = said.system if params.system is None else params.system
     chat, parent = memory.chats[turn.chat], turn.parent or ""
+    demands = demands_of(params)
     if _is_blank(params):
-        asked = params.model or turn.asked
-        return Wanted(chat, parent, said.prompt, said.data, system, said.files, asked)
+        asked, demands = params.model or turn.asked, demands.or_of(said.demands)
+        return Wanted(chat, parent, said.prompt, said.data, system, said.files, asked, demands)
     files = [_file(memory, id_) for id_ in params.files]
-    return Wanted(chat, parent, params.prompt, params.data, system, files, params.model)
+    asked, demands = params.model, demands.or_of(chat.demands)
+    return Wanted(chat, parent, params.prompt, params.data, system, files, asked, demands)
 
 
 def _file(memory: Memory, id_: str) -> File:

@@ -10,7 +10,6 @@ from typing import TypedDict, Unpack
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
 from chatd.chats import following, request, tree
-from chatd.chats.demands import demands_of
 from chatd.chats.memory import Memory, note, running
 from chatd.chats.quota import TURN_FILES, Quota
 from chatd.chats.records import ChatMade, TurnMade
@@ -61,9 +60,11 @@ class Session(Memory):
 
     # -- changing -----------------------------------------------------------------------------
 
-    def begin(self, params: methods.TurnStart, digest: str) -> Turn:
+    def begin(
+        self, params: methods.TurnStart, digest: str, want: request.Wanted | None = None
+    ) -> Turn:
         """Journal a new turn, in a new chat unless params name one; raises StoreFull."""
-        want = request.wanted(self, params)
+        want = want or request.wanted(self, params)
         size = 4 * (len(want.prompt) + len(want.data) + len(want.system or ""))
         self.check_turns(size + ROOM_BYTES, 1)
         now = time.time()
@@ -82,7 +83,9 @@ class Session(Memory):
             asked=want.asked,
             parent=want.parent,
             terminal=params.terminal,
-            demands=demands_of(params),
+            demands=want.demands,
+            refines=want.refines,
+            feedback=want.feedback,
         )
         # the turn first: a death in the middle leaves nothing, or a turn that tells of its chat
         first, *places = self.files.journal.append_all(map(wire.encode, [made, *chats]))

@@ -57,6 +57,16 @@ class Texts:
     files: list[methods.File]
     reply: Draft
     demands: Demands = PLAIN
+    feedback: str | None = None  # of a person, on the reply that this one makes anew
+
+
+@dataclass(slots=True)
+class Mark:
+    """A person's thumb on a turn; `felt` are the numbers that are kept of it."""
+
+    thumb: methods.Thumb
+    felt: str
+    place: Place
 
 
 @dataclass(slots=True)
@@ -94,6 +104,8 @@ class Turn:
     ending: methods.Ending | None = None
     stop: Place | None = None  # where the line after its last one begins
     is_checked: bool = False  # its text is not to be believed before its end
+    refines: str | None = None  # the turn whose reply this one makes anew
+    mark: Mark | None = None
     is_packed: bool = False
     is_damaged: bool = False
     readers: list[Reader] = field(default_factory=list)
@@ -114,6 +126,7 @@ class Chat:
     used_boot_s: float
     lifetime_s: float
     is_deleted: bool = False
+    demands: Demands = PLAIN  # of all replies to come
     is_gone: bool = False  # it is being destroyed
     turns: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)  # of the lines that are about the chat itself
@@ -140,7 +153,7 @@ def new_id() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
 
 
-def digest_of(params: methods.TurnStart) -> str:
+def digest_of(params: methods.TurnStart | methods.Refine) -> str:
     """Return what tells two requests with one key apart."""
     asked = msgspec.structs.replace(params, wait=False)
     return hashlib.blake2b(wire.encode(asked), digest_size=16).hexdigest()

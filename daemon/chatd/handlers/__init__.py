@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chatd.handlers import admin, chat, file, model, rpc, system, turn, validate
+from chatd.handlers import admin, chat, file, model, rpc, system, taste, turn, validate
 from chatd.handlers.context import Context, Peer, Then
 
 Answer = Struct | Then
@@ -24,6 +24,9 @@ HANDLERS: Mapping[str, Handler] = {
     "turn.get": turn.get,
     "turn.validate": validate.validate,
     "file.add": file.add,
+    "turn.refine": turn.refine,
+    "turn.verdict": turn.verdict,
+    "turn.feedback": taste.feedback,
     "chat.list": chat.list_,
     "chat.get": chat.get,
     "chat.search": chat.search,
@@ -35,10 +38,13 @@ HANDLERS: Mapping[str, Handler] = {
     "chat.import": chat.import_,
     "chat.keep": chat.keep,
     "chat.select": chat.select,
+    "chat.checks": chat.checks,
     "chat.wipe": chat.wipe,
     "chat.watch": chat.watch,
     "model.list": model.list_,
     "model.probe": model.probe,
+    "taste.show": taste.show,
+    "taste.forget": taste.forget,
     "admin.stats": admin.stats,
     "admin.reload": admin.reload,
     "admin.drain": admin.drain,

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from chat_rpc import errors, methods
-from chatd.chats import conversations, following, sent, tree
+from chatd.chats import conversations, following, sent, taste, tree
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Reader, boot_s
 from chatd.handlers.context import Context, Peer, Then
@@ -54,6 +54,13 @@ def select(context: Context, peer: Peer, params: methods.Select) -> methods.Chan
     session = context.sessions.of(peer.uid)
     chat = session.chat(params.chat)
     conversations.select(session, chat, params.turn)
+    return _changed(session, chat)
+
+
+def checks(context: Context, peer: Peer, params: methods.ChatChecks) -> methods.Changed:
+    session = context.sessions.of(peer.uid)
+    chat = session.chat(params.chat)
+    context.inference.demand(session, chat, params)
     return _changed(session, chat)
 
 
@@ -111,6 +118,8 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
             gone.chats += 1
             gone.turns += conversations.destroy(session, chat)
         await asyncio.sleep(0)  # others are answered between two of many chats
+    if params.all and session.taste:
+        taste.forget(session, methods.TasteForget(all=True))
     gone.not_reached = await context.pool.forget(servers)
     if len(ended) < len(chats):  # housekeeping destroys them
         raise errors.StoreFull("some turns have no room for their end yet; their chats go then")

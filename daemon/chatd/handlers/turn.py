@@ -16,14 +16,15 @@ def start(
 ) -> Then | Coroutine[Any, Any, methods.Started]:
     session = context.sessions.of(peer.uid)
     turn, replayed = context.inference.start(session, params)
-    if replayed:
-        session.turn(turn.id)  # raises: it is damaged, or its chat was deleted
-    if params.wait:
-        return _whole(context, session, turn, replayed=replayed)
-    started = methods.Started(
-        turn=turn.id, chat=turn.chat, replayed=replayed, checked=turn.is_checked
-    )
-    return Then(started, lambda: following.follow(session.files.journal, turn, peer, after=0))
+    return _started(context, peer, turn, params, replayed=replayed)
+
+
+def refine(
+    context: Context, peer: Peer, params: methods.Refine
+) -> Then | Coroutine[Any, Any, methods.Started]:
+    session = context.sessions.of(peer.uid)
+    turn, replayed = context.inference.refine(session, params)
+    return _started(context, peer, turn, params, replayed=replayed)
 
 
 def attach(context: Context, peer: Peer, params: methods.TurnAttach) -> Then:
@@ -33,6 +34,11 @@ def attach(context: Context, peer: Peer, params: methods.TurnAttach) -> Then:
     return Then(
         attached, lambda: following.follow(session.files.journal, turn, peer, after=params.after)
     )
+
+
+def verdict(context: Context, peer: Peer, params: methods.TurnVerdict) -> methods.VerdictTaken:
+    context.sessions.of(peer.uid).turn(params.turn)  # raises: it is not the caller's
+    return methods.VerdictTaken(taken=context.inference.take_verdict(params))
 
 
 async def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> methods.CancelResult:
@@ -51,6 +57,25 @@ def get(context: Context, peer: Peer, params: methods.TurnGet) -> methods.Turn:
     if params.tried:
         view.tried = session.tried(turn)
     return view
+
+
+def _started(
+    context: Context,
+    peer: Peer,
+    turn: Turn,
+    params: methods.TurnStart | methods.Refine,
+    *,
+    replayed: bool,
+) -> Then | Coroutine[Any, Any, methods.Started]:
+    session = context.sessions.of(peer.uid)
+    if replayed:
+        session.turn(turn.id)  # raises: it is damaged, or its chat was deleted
+    if params.wait:
+        return _whole(context, session, turn, replayed=replayed)
+    started = methods.Started(
+        turn=turn.id, chat=turn.chat, replayed=replayed, checked=turn.is_checked
+    )
+    return Then(started, lambda: following.follow(session.files.journal, turn, peer, after=0))
 
 
 async def _whole(

@@ -2,6 +2,7 @@
 
 from chat_rpc.checks import Check, Verdict
 from chatd.chats.demands import Demands
+from chatd.inference.attempt import Attempt
 from chatd.inference.outside import Outside
 from chatd.verifier import apart, verify
 from chatd.verifier.rule import Reply, Request
@@ -18,16 +19,16 @@ def checks_of(demands: Demands) -> Checks:
 
 
 async def verdict_on(
-    checks: Checks, request: Request, reply: Reply, outside: Outside, *, is_stopped: bool
+    checks: Checks, request: Request, reply: Reply, attempt: Attempt, outside: Outside
 ) -> Verdict:
     """Return what the checks say; who must be asked is spared what fails without them.
 
     A reply that was stopped is not whole, whatever else is found in what came of it.
     """
     verdict = await apart.verify(checks.inside(), request, reply)
-    if is_stopped and verdict.verdict == "pass":
+    if attempt.is_stopped and verdict.verdict == "pass":
         return await apart.verify(checks.inside(), request, Reply(reply.text, STOPPED))
     if verdict.verdict == "fail" or not checks.outside:
         return verdict
-    answers = await outside.answers(checks.outside, request, reply)
+    answers = await outside.answers(checks.outside, attempt, request, reply)
     return await apart.verify(checks, request, reply, answers)

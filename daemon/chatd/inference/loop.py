@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from msgspec import structs
 
@@ -18,13 +19,15 @@ from chatd.config import Limits
 from chatd.inference import asking, tries
 from chatd.inference.attempt import Attempt
 from chatd.inference.checking import checks_of, verdict_on
+from chatd.inference.desk import Desk
+from chatd.inference.judge import Judges
 from chatd.inference.outside import Outside
 from chatd.inference.policy import Ask, Keep, next_step
 from chatd.inference.tries import Try
 from chatd.scheduler import Scheduler
 from chatd.verifier import repair
 from chatd.verifier.rule import Reply, Request
-from chatd.verifier.verify import failure_of
+from chatd.verifier.verify import Checks, failure_of
 from chatd.verifier.watch import Watch
 
 MAX_ATTEMPTS = 10  # at one turn, that the ends of daemons cut short
@@ -33,21 +36,30 @@ LONGEST_PAUSE_S = 30.0
 DECLINED = errors.DemoDeclined.code
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What loops work with."""
+
+    pool: Pool
+    scheduler: Scheduler
+    limits: Limits
+    desk: Desk
+    judges: Judges
+
+
 class Loop:
     """One turn at work."""
 
-    def __init__(
-        self, session: Session, turn: Turn, pool: Pool, scheduler: Scheduler, limits: Limits
-    ) -> None:
+    def __init__(self, session: Session, turn: Turn, parts: Parts):
         self.session = session
         self.turn = turn
         self.demands = running(turn).demands
-        self._pool = pool
-        self._scheduler = scheduler
-        self._limits = limits
-        self._checks = checks_of(self.demands)
-        texts = running(turn)
-        self._request = Request(texts.prompt, texts.data, texts.system or "")
+        self._pool, self._scheduler, self._limits = parts.pool, parts.scheduler, parts.limits
+        self._outside = Outside(session, turn, parts.desk, parts.judges)
+        self._checks = Checks(())
+        said = session.said(turn)
+        sources = context.plain(session, said._replace(prompt=""))
+        self._request = Request(said.prompt, sources, said.system or "")
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self._began_s = self._clock()
         self._timings = Timings()
@@ -58,6 +70,7 @@ class Loop:
 
     async def run(self) -> Ending:
         """Return how the turn ended; an RpcError that comes out is how it failed."""
+        self._checks = checks_of(self.demands)
         if self.turn.attempts and not self._recall():
             return interrupted("chatd ended during the reply, again and again")
         try:
@@ -163,16 +176,19 @@ class Loop:
     def _view(self, step: Ask) -> asking.View:
         """Return what the model is shown, before it is made to fit."""
         messages = context.messages(self.session, self.turn)
+        again = context.refined(self.session, self.turn)
+        rules = again[-1]["content"] if again else ""
         if step.way != "repair" or step.last is None or step.last.said.verdict is None:
-            return asking.View(messages)
+            return asking.View(messages, again, rules)
         advice = repair.advise(step.last.said.verdict)
         number, reasons = self.turn.attempts + 1, list(advice.reasons)
         self.session.add_event(self.turn, "refine", n=number, reasons=reasons)
-        again = [
+        again += [
             {"role": "assistant", "content": step.last.said.text},
             {"role": "user", "content": advice.feedback},
         ]
-        return asking.View(messages, again, repair.rules(self._checks))
+        rules = "\n\n".join(part for part in (rules, repair.rules(self._checks)) if part)
+        return asking.View(messages, again, rules)
 
     async def _show(self, attempt: Attempt, step: Ask, view: asking.View) -> None:
         attempt.show(view.messages, view.dropped_turns)
@@ -220,9 +236,7 @@ class Loop:
         return self._noted(Try(said, 0, has_begun=True))
 
     async def _verdict(self, attempt: Attempt, reply: Reply) -> Verdict:
-        outside = Outside(attempt)
-        stopped = attempt.is_stopped
-        return await verdict_on(self._checks, self._request, reply, outside, is_stopped=stopped)
+        return await verdict_on(self._checks, self._request, reply, attempt, self._outside)
 
     def _noted(self, made: Try) -> Try:
         self._shown = made

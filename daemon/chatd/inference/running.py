@@ -3,17 +3,21 @@
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 
 from chat_rpc import errors, methods
 from chat_rpc.methods import Ending
 from chatd.backends.pool import Pool
 from chatd.boundary import boundary
-from chatd.chats.demands import demands_of
+from chatd.chats import conversations, request
+from chatd.chats.demands import Demands
 from chatd.chats.session import Session
-from chatd.chats.turns import Turn, digest_of
+from chatd.chats.turns import Chat, Turn, digest_of
 from chatd.config import Limits
 from chatd.inference.checking import checks_of
-from chatd.inference.loop import Loop, fault
+from chatd.inference.desk import Desk
+from chatd.inference.judge import Judges
+from chatd.inference.loop import Loop, Parts, fault
 from chatd.scheduler import Scheduler
 
 log = logging.getLogger(__package__)
@@ -30,9 +34,8 @@ class Inference:
     """Runs turns, each in a task of its own."""
 
     def __init__(self, pool: Pool, scheduler: Scheduler, limits: Limits, tasks: asyncio.TaskGroup):
-        self._pool = pool
-        self._scheduler = scheduler
-        self._limits = limits
+        judges = Judges(pool, scheduler, limits)
+        self._parts = Parts(pool, scheduler, limits, Desk(), judges)
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()  # of those that run: what is said is said
@@ -42,18 +45,28 @@ class Inference:
 
     def start(self, session: Session, params: methods.TurnStart) -> tuple[Turn, bool]:
         """Return the turn for this key, and whether it was there already."""
-        digest = digest_of(params)
-        if turn := session.by_key(params.key, digest):
-            return turn, True
-        if self._stopping:
-            raise errors.Draining("chatd is stopping")
-        if self._unfinished[session.uid] >= UNFINISHED_TURNS:
-            why = f"{UNFINISHED_TURNS} of your turns are not done yet"
-            raise errors.Overloaded(why, retry_after_ms=1000)
-        checks_of(demands_of(params))  # what cannot be checked is refused now
-        turn = session.begin(params, digest)
-        self._go(session, turn)
-        return turn, False
+        return self._start(session, params, digest_of(params))
+
+    def refine(self, session: Session, params: methods.Refine) -> tuple[Turn, bool]:
+        """Return the turn that makes a reply anew, and whether it was there already."""
+        if not session.turn(params.turn).has_ended:
+            raise errors.InvalidParams("the turn has not ended: there is no reply yet")
+        asked = methods.TurnStart(
+            prompt="", key=params.key, instead_of=params.turn, model=params.model,
+            priority=params.priority, checks=params.checks, without=params.without,
+            tries=params.tries, wait=params.wait,
+        )  # fmt: skip
+        return self._start(session, asked, digest_of(params), params.feedback)
+
+    def demand(self, session: Session, chat: Chat, params: methods.ChatChecks) -> None:
+        """Demand something of all replies to come in a chat; raises InvalidParams."""
+        demands = Demands(checks=params.checks, without=params.without, tries=params.tries)
+        checks_of(demands)
+        conversations.demand(session, chat, demands)
+
+    def take_verdict(self, params: methods.TurnVerdict) -> bool:
+        """Take what a client's program said; False: nobody waits for it."""
+        return self._parts.desk.take(params)
 
     def resume(self, session: Session, turn: Turn) -> None:
         """Ask again what the last daemon did not finish; to stop what it had to stop."""
@@ -83,13 +96,31 @@ class Inference:
         """Let running turns go on for a little; what is not done then, the next daemon asks."""
         self._stopping = True
         if self._running:
-            await asyncio.wait(self._running.values(), timeout=self._limits.stop_s)
+            await asyncio.wait(self._running.values(), timeout=self._parts.limits.stop_s)
         self._abandoning = True
         while self._running:
             tasks = list(self._running.values())
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    def _start(
+        self, session: Session, params: methods.TurnStart, digest: str, feedback: str | None = None
+    ) -> tuple[Turn, bool]:
+        if turn := session.by_key(params.key, digest):
+            return turn, True
+        if self._stopping:
+            raise errors.Draining("chatd is stopping")
+        if self._unfinished[session.uid] >= UNFINISHED_TURNS:
+            why = f"{UNFINISHED_TURNS} of your turns are not done yet"
+            raise errors.Overloaded(why, retry_after_ms=1000)
+        want = request.wanted(session, params)
+        if feedback is not None:
+            want = replace(want, refines=params.instead_of, feedback=feedback)
+        _refuse_unfit(want.demands, params)
+        turn = session.begin(params, digest, want)
+        self._go(session, turn)
+        return turn, False
 
     def _go(self, session: Session, turn: Turn) -> None:
         self._unfinished[session.uid] += 1
@@ -112,7 +143,7 @@ class Inference:
 
     async def _ask(self, session: Session, turn: Turn, names: Names) -> Ending | None:
         """Return how the turn ended; None: it is left to the next daemon."""
-        work = Loop(session, turn, self._pool, self._scheduler, self._limits)
+        work = Loop(session, turn, self._parts)
         try:
             with boundary(log, f"turn {turn.id}", **names):
                 return await work.run()
@@ -122,6 +153,16 @@ class Inference:
             if self._abandoning:
                 return None  # without an end in the journal: the next daemon asks again
             return work.ending("cancelled", fault(errors.Cancelled("cancelled")))
+
+
+def _refuse_unfit(demands: Demands, params: methods.TurnStart) -> None:
+    """Raise InvalidParams for what cannot be checked, or not in this way."""
+    checks = checks_of(demands)
+    if any(ready.check.type == "exec" for ready in checks.all):
+        if params.wait:
+            raise errors.InvalidParams("checks: with wait nobody is told to run exec")
+        if params.priority == "batch":
+            raise errors.InvalidParams("checks: there is nobody to run exec for a batch")
 
 
 async def _end(session: Session, turn: Turn, ending: Ending, names: Names) -> None:
