@@ -4,10 +4,11 @@
 #   SHARE/VERSION-HASH/    one version, whole; HASH is of what it was made from
 #   SHARE/current          a link to the version in use: one rename switches
 #   BIN/chat               a link into `current`; for yourself BIN/chatd too
+#   BIN/../share/man ...   links into `current`: man pages, and completions for shells
 #
 # SHARE and BIN are ~/.local/share/chatd and ~/.local/bin, or /opt/chatd and /usr/local/bin. This
 # file has the options and the order of things; install/version.sh makes a version,
-# install/user.sh and install/system.sh settle it where it is used.
+# install/user.sh and install/system.sh settle it where it is used, install/pages.sh its man pages.
 #
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2015,SC2329 # `A && B || die` is meant; step calls functions by their name
@@ -30,6 +31,7 @@ main() {
     [ -f requirements/run.txt ] || die "run it from a clone of chatd: ./install.sh"
     . install/version.sh
     . install/units.sh
+    . install/pages.sh
     case $mode in system) . install/system.sh ;; *) . install/user.sh ;; esac
     "$action"
 }
@@ -144,6 +146,7 @@ uninstall() {
     for name in $commands; do
         ! is_ours "$name" || run rm -f "$bin/$name"
     done
+    unlink_pages
     remove_settled
     made=$(sort -ru "$share/made" 2>/dev/null || :) # children before parents
     for log in "$share"/[0-9]*/install.log; do

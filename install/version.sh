@@ -67,8 +67,8 @@ print("old" if not new else "fit" if venv else "bare", sys.version.split()[0])
 name_version() {
     release=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
     packages=$({ cat requirements/run.txt; "$python" -VV; echo "$python"; } | sha256sum | cut -c-16)
-    files=$(find daemon/chatd daemon/chat_rpc cli/chat_cli ui/chat_ui systemd install install.sh \
-        pyproject.toml -type f ! -name '*.pyc' -exec sha256sum {} + | LC_ALL=C sort)
+    files=$(find daemon/chatd daemon/chat_rpc cli/chat_cli ui/chat_ui systemd install docs/man \
+        install.sh pyproject.toml -type f ! -name '*.pyc' -exec sha256sum {} + | LC_ALL=C sort)
     version=$release-$(echo "$mode $packages $files" | sha256sum | cut -c-8)
 }
 
@@ -177,7 +177,7 @@ try() {
         forget_destdir && run "$new/bin/python3" -I -m chat_cli --version
     else
         run "$new/bin/chat" --version && run "$new/bin/chatd" --version
-    fi && put "$new/complete" </dev/null
+    fi && make_pages && put "$new/complete" </dev/null
 }
 
 link_journal_module() { # a link: Debian mends what it points to, and it may come later
@@ -211,7 +211,7 @@ switch() { # to VERSION
     for name in $commands; do
         is_ours "$name" || run ln -sfn "$home/current/bin/$name" "$bin/$name" || return
     done
-    keep_made || return
+    link_pages && keep_made || return
     [ "$(readlink "$share/current" || :)" = "$1" ] || {
         changed=yes
         run ln -sfn "$1" "$share/current.new" && run mv -fT "$share/current.new" "$share/current"

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # what install.sh takes of a tree
 INSTALLED_FROM = (
     *("install.sh", "install", "systemd", "requirements", "pyproject.toml", "README.md", "LICENSE"),
-    *("daemon/chatd", "daemon/chat_rpc", "cli", "ui"),
+    *("daemon/chatd", "daemon/chat_rpc", "cli", "ui", "docs/man"),
 )
 BIN = Path(sys.executable).parent
 CHAT = str(BIN / "chat")

@@ -82,7 +82,9 @@ def first_cells(page: Path, head: str) -> list[str]:
     return cells
 
 
-@pytest.mark.parametrize("maker", ["make_protocol.py", "make_configuration.py", "make_checks.py"])
+@pytest.mark.parametrize(
+    "maker", ["make_protocol.py", "make_configuration.py", "make_checks.py", "make_man.py"]
+)
 def test_a_made_page_is_fresh(maker: str) -> None:
     ran = run([sys.executable, str(DOCS / maker), "--check"])
     assert ran.status == 0, ran.err

@@ -60,7 +60,7 @@ def status(
         output.json(now)
         return
     store = now.store
-    output.line(f"chatd   {now.version}, pid {now.pid}, up {spans.exact(now.uptime_s)}")
+    output.line(f"chatd {now.version}, pid {now.pid}, up {spans.exact(now.uptime_s)}")
     output.line(f"socket  {now.socket}")
     output.line(
         f"store   {store.path} ({store.filesystem}, "

@@ -21,7 +21,7 @@ EX_CANTCREAT, EX_CONFIG = 73, 78
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     faulthandler.enable()  # where it hung when the watchdog ended it: places only
     dumps.forbid_cores()
     dumps.forbid_tracing()
@@ -80,7 +80,7 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chatd",
         description="Keeps your conversations with local models in RAM and serves them at a Unix "

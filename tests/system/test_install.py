@@ -184,6 +184,28 @@ def test_it_downloads_no_more_than_it_said(installed: Installation) -> None:
     assert downloaded_mb < 1.1 * said_megabytes(installed.ran, r"downloads about (\d+) MB")
 
 
+def test_man_and_the_shells_find_its_pages_and_completions(installed: Installation) -> None:
+    data = installed.home / ".local/share"
+    completion = (data / "bash-completion/completions/chat").read_text()
+    assert "complete -F _chat chat" in completion
+    assert (data / "zsh/site-functions/_chat").read_text().startswith("#compdef chat\n")
+    assert "complete -c chat" in (data / "fish/vendor_completions.d/chat.fish").read_text()
+    for page in ("man1/chat.1", "man8/chatd.8", "man5/chatd.toml.5"):
+        assert (data / "man" / page).read_bytes() == (ROOT / "docs/man" / page[5:]).read_bytes()
+
+
+def test_another_program_s_man_page_is_left_alone(tmp_path: Path, installed: Installation) -> None:
+    other = installed.home / ".local/share/man/man1/chat.1"
+    ours = os.readlink(other)
+    other.unlink()
+    other.write_text("somebody else's")
+    assert installed.install().status == 0
+    assert other.read_text() == "somebody else's"
+    other.unlink()
+    assert installed.install().status == 0
+    assert os.readlink(other) == ours
+
+
 def test_others_may_run_what_a_closed_umask_installed(installed: Installation) -> None:
     for path in paths_in(installed.home):
         needed = 0o005 if path.is_dir() else 0o004
