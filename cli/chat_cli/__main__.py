@@ -1,6 +1,6 @@
 """`chat`, and `python -m chat_cli`."""
 
-from chat_cli.main import main
+from chat_cli.fast import main
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@ import os
 import sys
 
 from chat_cli import editor, link, naming, output, views
-from chat_cli.asking import Shown, answer
+from chat_cli.answering import Shown, answer
 from chat_cli.flags import AsJson, Model, Quiet
 from chat_rpc import methods
 

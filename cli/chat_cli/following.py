@@ -111,9 +111,21 @@ class Following:
             KeyboardInterrupt, errors.TimedOut, output.CannotWrite, output.ClosedPipe,
             output.Terminated,
         ):  # fmt: skip
-            self._cancel()
+            self.cancel(params, method)
             raise
         return self.reply
+
+    def cancel(
+        self,
+        params: P,
+        method: methods.Method[P, methods.Started] = methods.START,  # type: ignore[assignment]  # P
+    ) -> None:
+        """Stop the turn; what was said is kept.  If chatd is gone, there is nothing to stop."""
+        with suppress(errors.RpcError):
+            server = self._client or self._connect()
+            if not self.reply.turn:  # it was on its way: its key tells which it is
+                self.reply.begin(server.call(method, params))
+            server.call(methods.CANCEL, methods.TurnNamed(turn=self.reply.turn))
 
     def _connect(self) -> client.Client:
         self._client = self._connect_anew()
@@ -139,8 +151,3 @@ class Following:
         if self._client is not None:
             with suppress(errors.NotRunning, errors.Draining):  # the next chatd asks anew
                 self._client.call(methods.VERDICT, answer)
-
-    def _cancel(self) -> None:
-        if self.reply.turn and self._client is not None:
-            with suppress(errors.RpcError):  # chatd is gone too; there is nothing left to stop
-                self._client.call(methods.CANCEL, methods.TurnNamed(turn=self.reply.turn))

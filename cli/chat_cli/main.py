@@ -1,10 +1,11 @@
 """The command: verbs against bare words, and every failure's exit code."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from chat_cli import output
+from chat_cli.slips import is_near
 from chat_cli.verbs import VERBS, Verb
 from chat_rpc import __version__, dumps, errors
 
@@ -17,8 +18,13 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    return ended(lambda: _run(list(arguments)))
+
+
+def ended(command: Callable[[], int]) -> int:
+    """Run what a command does, say what kept it from its end, and return the exit code."""
     try:
-        return _run(list(arguments))
+        return command()
     except errors.RpcError as exc:
         output.note(exc.message)
         return exc.exit
@@ -79,21 +85,5 @@ def _run_verb(verb: Verb, arguments: list[str]) -> int:
 def _hint_at_verb(arguments: list[str]) -> None:
     if len(arguments) == 1 or (arguments[1:2] and arguments[1].startswith("-")):
         for verb in VERBS:
-            if _is_near(arguments[0], verb):
+            if is_near(arguments[0], verb):
                 output.note(f"asked the model; the command is: chat {verb}")
-
-
-def _is_near(word: str, verb: str) -> bool:
-    """Say whether one letter more, less, other or swapped with its neighbour makes them equal."""
-    if abs(len(word) - len(verb)) > 1 or min(len(word), len(verb)) < 3:
-        return False
-    begin = next((i for i, (a, b) in enumerate(zip(word, verb, strict=False)) if a != b), None)
-    if begin is None:
-        return True
-    rest, other = word[begin:], verb[begin:]
-    return (
-        rest[1:] == other[1:]
-        or rest[1:] == other
-        or rest == other[1:]
-        or (rest[:2] == other[1::-1] and rest[2:] == other[2:])
-    )

@@ -56,10 +56,15 @@ def draw(text: str, *, flush: bool = True) -> None:
         sys.stdout.write(text)
         if flush:
             sys.stdout.flush()
-    except BrokenPipeError:
-        raise ClosedPipe from None
     except OSError as exc:
-        raise CannotWrite(f"the answer cannot be written: {exc.strerror}") from exc
+        raise_for(exc)
+
+
+def raise_for(exc: OSError) -> NoReturn:
+    """Raise what an error of writing to stdout means."""
+    if isinstance(exc, BrokenPipeError):
+        raise ClosedPipe from None
+    raise CannotWrite(f"the answer cannot be written: {exc.strerror}") from exc
 
 
 def line(text: str) -> None:

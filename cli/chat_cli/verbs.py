@@ -1,14 +1,16 @@
-"""The commands on one page: where each one's code is, and what it does.  They are not imported."""
-
-from typing import NamedTuple
+"""The commands on one page: where each one's code is, and what it does.  It imports nothing."""
 
 
-class Verb(NamedTuple):
-    """A command: `place` is `module:name` of its function, or of the Typer of a group."""
+class Verb:
+    """A command: `place` is `module:name` of its function, or of the Typer of a group.
 
-    name: str
-    place: str
-    summary: str
+    No dataclass, for the fast start reads this table too, and dataclasses load slowly.
+    """
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        self.name = name
+        self.place = place
+        self.summary = summary
 
 
 ASKING = (

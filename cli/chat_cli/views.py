@@ -29,8 +29,8 @@ class Sink(Protocol):
 class Raw:
     """The text as it is."""
 
-    def __init__(self) -> None:
-        self._last_char = "\n"
+    def __init__(self, printed: str = "") -> None:
+        self._last_char = printed[-1:] or "\n"
 
     def write(self, text: str, *, flush: bool) -> None:
         if text:
@@ -63,11 +63,11 @@ class Text:
     What is told on the way goes to stderr.
     """
 
-    def __init__(self, sink: Sink, wanted: Wanted):
+    def __init__(self, sink: Sink, wanted: Wanted, *, printed: str = ""):
         self._sink = sink
         self._wanted = wanted
         self._is_held = wanted.is_held or wanted.extract is not None
-        self._once = Once()
+        self._once = Once(printed)
         self._thoughts = _thoughts_to(wanted.think, sink)
 
     def begin(self, reply: Reply) -> None:
@@ -231,6 +231,6 @@ def thinking(think: Think | None) -> Think:
     return "stderr" if sys.stdout.isatty() and sys.stderr.isatty() else "hide"
 
 
-def sink(*, is_raw: bool, wanted: Wanted) -> Sink:
+def sink(*, is_raw: bool, printed: str = "") -> Sink:
     """Return where text goes: rendered Markdown on a terminal that can, else as it is."""
-    return Raw()
+    return Raw(printed)

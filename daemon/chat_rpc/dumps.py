@@ -1,7 +1,6 @@
 """Core dumps of the process that calls: they would write conversations to a disk."""
 
-import resource
-from contextlib import suppress
+import resource  # and nothing that takes longer to load: the fast start of `chat` loads this
 
 PR_SET_DUMPABLE = 4
 
@@ -11,8 +10,10 @@ def forbid_cores() -> None:
 
     The limit is 1 byte, because 0 is ignored where dumps are piped to a program.
     """
-    with suppress(ValueError):  # it is 0 already, and only root may raise it
+    try:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    except ValueError:  # noqa: SIM105
+        pass  # it is 0 already, and only root may raise it
 
 
 def forbid_tracing() -> None:

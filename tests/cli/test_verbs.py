@@ -9,7 +9,7 @@ from tests.harness import CHAT, Daemon, run
 from typer.main import get_command
 
 from chat_cli import apps
-from chat_cli.main import _is_near
+from chat_cli.slips import is_near
 from chat_cli.verbs import VERBS, Verb
 from chat_rpc import __version__
 
@@ -55,7 +55,7 @@ def test_a_near_verb_is_asked_with_a_hint(chat: RunChat) -> None:
     ],
 )  # fmt: skip
 def test_near_is_one_slip(word: str, verb: str, near: bool) -> None:  # noqa: FBT001
-    assert _is_near(word, verb) is near
+    assert is_near(word, verb) is near
 
 
 @pytest.mark.parametrize("verb", VERBS)
