@@ -172,7 +172,11 @@ try() {
     # users cannot compile what root owns; and a few files are templates, no Python
     run "$new/bin/python3" -I -m compileall -q ${destdir:+-f -s "$destdir" -p /} "$new/lib" || :
     [ "$mode" = user ] || link_journal_module || return
-    write_launcher chat chat_cli && write_launcher chatd chatd || return
+    start=$(cat install/launcher.py) # it has no single quotes
+    write_launcher chat -IS "-c '$start'" "$start" &&
+        write_launcher chatd -I '-m chatd' 'from chatd.__main__ import main
+
+main()' || return
     if [ -n "$destdir" ]; then
         forget_destdir && run "$new/bin/python3" -I -m chat_cli --version
     else
@@ -185,15 +189,15 @@ link_journal_module() { # a link: Debian mends what it points to, and it may com
     run ln -sfn "$DEBIANS/systemd" "$1/systemd"
 }
 
-# The launcher names its version and not `current`: no daemon may load half of itself from the
+# A launcher names its version and not `current`: no daemon may load half of itself from the
 # next one. A shebang holds no blank and not many bytes; where it cannot, a shell goes first.
-write_launcher() { # NAME MODULE
+write_launcher() { # NAME OPTIONS PROGRAM-AS-ARGUMENTS PROGRAM
     interpreter=${new#"$destdir"}/bin/python3
     case ${#interpreter}:$interpreter in
         *[[:space:]]* | 1[2-9]?:* | [2-9]??:* | ????:*)
             quoted=$(printf '%s' "$interpreter" | sed "s/'/'\\\\''/g")
-            printf "#!/bin/sh\\nexec '%s' -I -m %s \"\$@\"\\n" "$quoted" "$2" ;;
-        *) printf '#!%s -I\nfrom %s.__main__ import main\n\nmain()\n' "$interpreter" "$2" ;;
+            printf "#!/bin/sh\\nexec '%s' %s %s \"\$@\"\\n" "$quoted" "$2" "$3" ;;
+        *) printf '#!%s %s\n%s\n' "$interpreter" "$2" "$4" ;;
     esac | put "$new/bin/$1" 755
 }
 

@@ -12,16 +12,17 @@ import _socket
 import posix
 import sys
 from posix import environ
-from typing import TYPE_CHECKING
 
 from chat_cli.terminals import terminal
 from chat_rpc import __version__, dumps
 
+TYPE_CHECKING = False  # typing's own constant takes as long to load as all of Python
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 INLINE_BYTES = 2**20  # of stdin; more is handed on
 READ_BYTES = 2**16
+PATIENCE_S = 2.0  # as in piped.py, which takes too long to load
 INTERRUPTED = 130
 SYSTEM_SOCKET = b"/run/chatd/chatd.sock"
 SYSTEM_UNIT = b"/etc/systemd/system/sockets.target.wants/chatd.socket"
@@ -132,8 +133,10 @@ class Plain:
         mode = _mode(0)
         if self.leaves_stdin or (mode == _S_IFCHR and posix.isatty(0)):
             return ""
-        if mode == _S_IFDIR or (has_words and mode not in (_S_IFREG, _S_IFCHR) and not _speaks()):
+        if mode == _S_IFDIR:
             return None
+        if has_words and not self.is_quiet and mode not in (_S_IFREG, _S_IFCHR):
+            _wonder()
         while len(self._taken) <= INLINE_BYTES and (part := posix.read(0, READ_BYTES)):
             self._taken += part
         try:
@@ -322,11 +325,15 @@ def _is_text(*texts: str) -> bool:
     return True
 
 
-def _speaks() -> bool:
-    """Say whether stdin has something to say, or has ended, before a person wonders."""
+def _wonder() -> None:
+    """Tell the person what is waited for, when stdin is silent for long."""
     import select
 
-    return bool(select.select([0], [], [], 2.0)[0])
+    if not select.select([0], [], [], PATIENCE_S)[0]:
+        _load_packages()
+        from chat_cli import piped
+
+        piped.tell_of_silence()
 
 
 def _connect() -> "_socket.socket | None":
@@ -384,7 +391,7 @@ def _mode(number: int) -> "int | None":
 
 def _load_packages() -> None:
     """Let packages be imported: the launcher has started Python without them."""
-    if sys.flags.no_site:
+    if sys.flags.no_site and "site" not in sys.modules:
         import site
 
         site.main()

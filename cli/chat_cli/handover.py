@@ -40,7 +40,7 @@ def _go_on(
     if stop is None:
         wanted = views.Wanted(think=views.thinking(None), quiet=quiet)
         shown = Shown(wanted=wanted, printed=printed)
-        return answer(way, params, [], shown, known=known if known.turn else None)
+        return answer(way, params, [], shown, known=known)
     if half:
         os.write(1, half)
     Following(way, views.Silent(), Reply(turn=known.turn)).cancel(params)

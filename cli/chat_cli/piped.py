@@ -25,11 +25,15 @@ def read(*, told: bool) -> bytes:
     if stat.S_ISDIR(os.fstat(0).st_mode):
         raise errors.InvalidParams("stdin is a directory")
     if told and not select.select([0], [], [], PATIENCE_S)[0]:
-        output.note("waiting for stdin, which is open and silent; -0 leaves it alone")
+        tell_of_silence()
     try:
         return sys.stdin.buffer.read()
     except OSError as exc:
         raise errors.InvalidParams(f"stdin cannot be read: {exc.strerror}") from None
+
+
+def tell_of_silence() -> None:
+    output.note("waiting for stdin, which is open and silent; -0 leaves it alone")
 
 
 def text(data: bytes) -> str:

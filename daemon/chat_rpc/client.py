@@ -133,11 +133,11 @@ def ask(
 
     A connection that is lost or refused is made anew with `connect`, for `retry_s` before
     it raises: the key makes a second start harmless, and `attach` goes on after the last event.
-    `known`: what somebody has heard of it before.  An ephemeral turn ends with its connection:
-    then it raises CutOff.
+    `known`: what somebody has heard of it who lost the connection.  An ephemeral turn ends with its
+    connection: then it raises CutOff.
     """
-    turn, seq = known or ("", 0)
-    client = connect()
+    turn, seq = known or Known("", 0)
+    client = patiently(connect, retry_s) if known else connect()
     while True:
         try:
             if turn:

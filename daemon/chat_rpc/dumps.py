@@ -12,7 +12,7 @@ def forbid_cores() -> None:
     """
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
-    except ValueError:  # noqa: SIM105
+    except ValueError:
         pass  # it is 0 already, and only root may raise it
 
 
