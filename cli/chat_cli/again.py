@@ -1,12 +1,13 @@
-"""`chat retry` and `edit`: another answer to a question that was asked already."""
+"""`chat retry`, `refine` and `edit`: another answer to a question that was asked already."""
 
-import os
-import sys
+from typing import Annotated
 
-from chat_cli import editor, link, naming, output, views
-from chat_cli.answering import Shown, answer
+import typer
+
+from chat_cli import editor, link, naming, output, question, views
+from chat_cli.answering import Shown, answer, refined
 from chat_cli.flags import AsJson, Model, Quiet
-from chat_rpc import methods
+from chat_rpc import methods, person
 
 
 def retry(
@@ -26,7 +27,36 @@ def retry(
       chat retry deploy@2
     """
     turn = naming.turn_of(link.connect(), name or naming.Name())
-    _ask(_instead_of(turn, "", model or turn.asked), as_json=as_json, quiet=quiet)
+    _ask(_instead_of(turn, "", model), as_json=as_json, quiet=quiet)
+
+
+def refine(
+    feedback: Annotated[
+        str, typer.Argument(metavar="WORDS", show_default=False, help="Such as: shorter, please")
+    ],
+    name: naming.Named = None,
+    *,
+    model: Model = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Have an answer made anew, after what you say of it.
+
+    The new one stands beside the old one. The words are one argument: put them in quotes.
+
+    \b
+      chat refine "shorter, please"
+      chat refine "in French" deploy@2
+    """
+    turn = naming.turn_of(link.connect(), name or naming.Name())
+    params = methods.Refine(
+        turn=turn.turn,
+        feedback=feedback,
+        key=question.new_key(),
+        model=person.load().model_of(model) if model else turn.asked,
+        priority=question.priority(None),
+    )
+    raise SystemExit(refined(link.Way(quiet=quiet), params, _shown(as_json=as_json, quiet=quiet)))
 
 
 def edit(
@@ -51,7 +81,7 @@ def edit(
     if not prompt.strip() or prompt == turn.prompt:
         output.note("nothing was changed, so nothing was asked; to ask the same: chat retry")
         raise SystemExit(1)
-    params = _instead_of(turn, prompt, model or turn.asked)
+    params = _instead_of(turn, prompt, model)
     params.data, params.files = turn.data, [file.file for file in turn.files]
     _ask(params, as_json=as_json, quiet=quiet)
 
@@ -59,13 +89,18 @@ def edit(
 def _instead_of(turn: methods.Turn, prompt: str, model: str | None) -> methods.TurnStart:
     return methods.TurnStart(
         prompt=prompt,
-        key=os.urandom(16).hex(),
-        model=model,
+        key=question.new_key(),
+        model=person.load().model_of(model) if model else turn.asked,
         instead_of=turn.turn,
-        priority="interactive" if sys.stdout.isatty() else "normal",
+        priority=question.priority(None),
     )
 
 
 def _ask(params: methods.TurnStart, *, as_json: bool, quiet: bool) -> None:
-    shown = Shown(form="json" if as_json else "text", wanted=views.Wanted(quiet=quiet))
+    shown = _shown(as_json=as_json, quiet=quiet)
     raise SystemExit(answer(link.Way(quiet=quiet), params, [], shown))
+
+
+def _shown(*, as_json: bool, quiet: bool) -> Shown:
+    wanted = views.Wanted(think=views.thinking(None), quiet=quiet)
+    return Shown(form="json" if as_json else "text", wanted=wanted)

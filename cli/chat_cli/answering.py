@@ -44,19 +44,40 @@ def answer(
     known: Known | None = None,
 ) -> int:
     """Ask, print the answer, and return the exit code; raises what kept it from being asked."""
-    try:
-        with _limits(params.max_time_s):
-            if attached:
-                with way() as client:
-                    params.files = files.send(client, attached)
-            reply = Reply(turn=known.turn if known else "", asked=params.model)
-            Following(way, shown.view(), reply).run(params, known=known)
-    except errors.RpcError as exc:
-        _print_failure(exc, shown.form)
-        raise
+    with _told(shown), _limits(params.max_time_s):
+        if attached:
+            with way() as client:
+                params.files = files.send(client, attached)
+        reply = Reply(turn=known.turn if known else "", asked=params.model)
+        Following(way, shown.view(), reply).run(params, known=known)
+    return _finish(reply, shown)
+
+
+def refined(way: Connect, params: methods.Refine, shown: Shown) -> int:
+    """Have an answer made anew, and print it as `answer` does."""
+    with _told(shown), _limits(None):
+        following = Following(way, shown.view(), Reply(asked=params.model))
+        reply = following.run(params, methods.REFINE)
+    return _finish(reply, shown)
+
+
+def _finish(reply: Reply, shown: Shown) -> int:
     if shown.form == "json":
         output.json(report.as_object(reply))
     return report.tell(reply, quiet=shown.wanted.quiet, usage=shown.usage, verbose=shown.verbose)
+
+
+@contextmanager
+def _told(shown: Shown) -> Iterator[None]:
+    """Have a program told in its own form what kept the question from being asked."""
+    try:
+        yield
+    except errors.RpcError as exc:
+        if shown.form == "json":
+            output.json(report.of_failure(exc))
+        elif shown.form == "jsonl":
+            output.json({"type": "end", "ending": report.of_failure(exc)})
+        raise
 
 
 @contextmanager
@@ -78,10 +99,3 @@ def _limits(max_time_s: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGTERM, before)
-
-
-def _print_failure(exc: errors.RpcError, form: str) -> None:
-    if form == "json":
-        output.json(report.of_failure(exc))
-    elif form == "jsonl":
-        output.json({"type": "end", "ending": report.of_failure(exc)})

@@ -56,7 +56,7 @@ def of(flags: Flags) -> Question:
         name=flags.chat,
         last=(None, "terminal", "anywhere")[min(flags.go_on, 2)],
         terminal=here,
-        priority=_priority(flags.priority),
+        priority=priority(flags.priority),
         require_model=flags.require_model,
         ephemeral=flags.ephemeral,
         max_time_s=max_time_s,
@@ -171,7 +171,7 @@ def _json_or_text(value: str) -> Any:  # Any: JSON
         return value
 
 
-def _priority(wanted: methods.Priority | None) -> methods.Priority:
+def priority(wanted: methods.Priority | None) -> methods.Priority:
     """Return the class of the queue: a person's at a terminal, else normal; or a lower one."""
     natural: methods.Priority = "interactive" if sys.stdout.isatty() else "normal"
     if wanted is None:

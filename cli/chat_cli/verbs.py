@@ -16,7 +16,13 @@ class Verb:
 ASKING = (
     Verb("ask", "asking:ask", "Ask a model. The answer goes to stdout, everything else to stderr."),
     Verb("retry", "again:retry", "Ask the same again; the answer stands beside the old one."),
+    Verb("refine", "again:refine", "Have an answer made anew, after what you say of it."),
     Verb("edit", "again:edit", "Change a question in your editor, and ask it anew."),
+)
+JUDGING = (
+    Verb("good", "judging:good", "Say that an answer is good; of good ones chatd learns."),
+    Verb("bad", "judging:bad", "Say that an answer is bad."),
+    Verb("taste", "taste:app", "Show or forget what you said of answers, kept as numbers."),
 )
 CONVERSATIONS = (
     Verb("list", "conversations:list_", "List your conversations, last used first."),
@@ -47,5 +53,5 @@ KNOWING = (
     ),
     Verb("help", "helping:help_", "Tell of a command, or of names, checks, exit-codes or env."),
 )
-GROUPS = {"Asking": ASKING, "Conversations": CONVERSATIONS, "Knowing": KNOWING}
+GROUPS = {"Asking": ASKING, "Judging": JUDGING, "Conversations": CONVERSATIONS, "Knowing": KNOWING}
 VERBS = {verb.name: verb for group in GROUPS.values() for verb in group}

@@ -106,3 +106,35 @@ def test_no_editor_is_told(chat: RunChat, chatd: Daemon) -> None:
     place = {"CHATD_SOCKET": str(chatd.socket), "EDITOR": "nowhere", "VISUAL": ""}
     ran = run([CHAT, "edit"], env=place)
     assert (ran.status, ran.err) == (66, "chat: there is no editor nowhere: set EDITOR\n")
+
+
+def test_refine_has_the_answer_made_anew_beside_the_old_one(chat: RunChat) -> None:
+    made = ask(chat, "one")
+    ran = chat("refine", "shorter, please")
+    assert ran.status == 0, ran.err
+    assert "(answer 2 of 2" in chat("show", made).out.decode()
+    assert chat("refine", "shorter", "nowhere").status == 66
+    assert chat("refine").status == 2
+    assert "chat -- refine this and that" in chat("refine", "this", "and", "that").err
+
+
+@pytest.mark.parametrize("thumb", ["good", "bad"])
+def test_a_thumb_is_given_and_taken_back(chat: RunChat, thumb: str) -> None:
+    made = ask(chat, "one")
+    assert chat(thumb, made, "that was it").err == f"chat: {thumb}: the answer to 'one'\n"
+    assert json.loads(chat("show", made, "--json").out)["turns"][0]["thumb"] == thumb
+    row = chat("taste", "show").out.decode().strip().split("\t")
+    assert (row[2], row[3]) == (thumb, "echo")
+    assert chat(thumb, "@-1", "--undo").err == "chat: taken back, of the answer to 'one'\n"
+    assert chat("taste", "show").out == b""
+
+
+def test_taste_is_forgotten_one_by_one_or_at_once(chat: RunChat) -> None:
+    for words in ("one", "two", "three"):
+        chat("good", ask(chat, words))
+    first = chat("taste", "show").out.decode().split("\t")[0]
+    assert chat("taste", "forget", first).err == "chat: forgotten: 1\n"
+    assert chat("taste", "forget", "--all").status == 2
+    assert chat("taste", "forget", "--all", "-y").err == "chat: forgotten: 2\n"
+    assert chat("taste", "forget", "nowhere").status == 66
+    assert chat("taste", "forget").status == 2

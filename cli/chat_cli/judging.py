@@ -1,0 +1,49 @@
+"""`chat good` and `chat bad`: a thumb for an answer."""
+
+from typing import Annotated
+
+import typer
+
+from chat_cli import link, naming, output
+from chat_rpc import methods
+
+Reason = Annotated[
+    str, typer.Argument(metavar="[REASON]", show_default=False, help="It goes with the chat.")
+]
+Undo = Annotated[bool, typer.Option("--undo", help="Take back what you said of it.")]
+
+
+def good(name: naming.Named = None, reason: Reason = "", *, undo: Undo = False) -> None:
+    """Say that an answer is good; of good ones chatd learns.
+
+    Kept of it are numbers: how long the answer was, how it was set, and your thumb.
+
+    \b
+      chat good
+      chat good deploy@2 "that was the cause"
+      chat good --undo
+    """
+    _judge(name, "good", reason, undo=undo)
+
+
+def bad(name: naming.Named = None, reason: Reason = "", *, undo: Undo = False) -> None:
+    """Say that an answer is bad.
+
+    `chat refine` has it made anew as well.
+
+    \b
+      chat bad
+      chat bad @-1 "far too long"
+    """
+    _judge(name, "bad", reason, undo=undo)
+
+
+def _judge(name: naming.Name | None, thumb: methods.Thumb, reason: str, *, undo: bool) -> None:
+    client = link.connect()
+    turn = naming.turn_of(client, name or naming.Name())
+    said = methods.Feedback(
+        turn=turn.turn, thumb=None if undo else thumb, reason="" if undo else reason
+    )
+    client.call(methods.FEEDBACK, said)
+    place = f"the answer to {' '.join(turn.prompt.split())[:50]!r}"
+    output.note(f"taken back, of {place}" if undo else f"{thumb}: {place}")
