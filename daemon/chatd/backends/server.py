@@ -31,6 +31,7 @@ Messages = list[dict[str, str]]
 
 REFUSALS = frozenset({400, 422, 500, 501})  # by servers that know no schema, or not this one
 JUDGEMENT_S = 60.0
+LM_STUDIO_PORT = 1234
 LINGER_S = 1.0  # for what may come after the finish reason: the usage, the end of the stream
 
 
@@ -97,6 +98,7 @@ class ModelServer:
         self.slots = slots
         self._api_key = api_key
         self._no_judges: set[str] = set()  # models
+        self._json_thinkers: set[str] = set()
         self._http = http.client(connect_s=connect_s, unix_socket=unix_socket, check=check)
         self._client = openai.AsyncOpenAI(
             base_url=url,
@@ -165,6 +167,17 @@ class ModelServer:
                 await self._refuse_other_kinds(response.http_response)
                 await _pour(response.http_response.extensions["body"], reply)
         return reply.finish()
+
+    def thinks_first(self, model: str) -> bool:
+        """Say whether a schema keeps this model from thinking, so that it had better come later.
+
+        LM Studio then sends the JSON as a thought, or a poor one without thinking.
+        """
+        return model in self._json_thinkers or httpx2.URL(self.url).port == LM_STUDIO_PORT
+
+    def mistakes_json(self, model: str) -> None:
+        """Note that JSON came as a thought."""
+        self._json_thinkers.add(model)
 
     async def judgement(self, model: str, state: Mapping[str, str], rubric: str) -> float | None:
         """Return how likely what `state` tells meets the rubric, 0 to 1.

@@ -170,17 +170,16 @@ class Attempt:
     def _take(self, piece: Piece) -> None:
         if self.first_s is None:
             self.first_s = self._loop.time()
+        if self._chunks + piece.chunks > self._tokens_left:
+            raise Stopped("length")  # its server was told how many there may be
+        self._chunks += piece.chunks
         if isinstance(piece, Thought):
-            self._chunks += piece.chunks
             self._has_thought = True
             if self._turn.is_checked:
                 self.thought.append(piece.text)
             self._session.add_event(self._turn, "think", text=piece.text)
         else:
-            self._chunks += piece.chunks
             self._take_text(piece.text)
-        if self._chunks > self._tokens_left:
-            raise Stopped("length")
 
     def _take_text(self, text: str) -> None:
         self._texts.append(text)

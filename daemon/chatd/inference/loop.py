@@ -192,10 +192,11 @@ class Loop:
 
     async def _show(self, attempt: Attempt, step: Ask, view: asking.View) -> None:
         attempt.show(view.messages, view.dropped_turns)
+        thinks = attempt.choice.server.thinks_first(attempt.choice.model)
         await attempt.ask(
             view.messages,
             asking.options_of(step, self.demands, attempt.n),
-            schema=self._checks.schema,
+            schema=None if thinks and step.way != "repair" else self._checks.schema,
             tokens_left=step.tokens_left,
         )
 
@@ -223,10 +224,25 @@ class Loop:
             attempt.pass_on(verdict)
         said = structs.replace(attempt.said(), verdict=verdict)
         made = self._noted(Try(said, attempt.tokens, attempt.has_begun))
-        if made.passes or not self.demands.extract:
-            return [made]
-        part = repair.extracted(self._checks, self._request, attempt.reply)
+        part = None if made.passes else self._part(attempt)
         return [made] if part is None else [made, await self._cut_out(attempt, said, part)]
+
+    def _part(self, attempt: Attempt) -> str | None:
+        """Return what of an attempt passes where the whole did not, if that may be handed on.
+
+        JSON that a server took for a thought is a reply that went astray.
+        """
+        reply, thought = attempt.reply, "".join(attempt.thought)
+        if not reply.text.strip() and thought and self._wants_json:
+            attempt.choice.server.mistakes_json(attempt.choice.model)
+            return repair.extracted(self._checks, self._request, reply.of(f" {thought}"))
+        if self.demands.extract:
+            return repair.extracted(self._checks, self._request, reply)
+        return None
+
+    @property
+    def _wants_json(self) -> bool:
+        return any(ready.check.type in ("json", "schema") for ready in self._checks.all)
 
     async def _cut_out(self, attempt: Attempt, whole: Tried, text: str) -> Try:
         """Show a part of a reply, and return what the checks say of that."""
