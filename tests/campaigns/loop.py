@@ -1,7 +1,6 @@
 """Checked turns against models of stated miss rates: pass rate and calls are as the sums say."""
 
 import argparse
-import asyncio
 import random
 import shutil
 from collections import Counter
@@ -31,7 +30,8 @@ NEAR = 0.01  # of what the sums say
 HIT = "tmpfs is good"
 WORDS = Check(type="words", value="..3")
 TMPFS = Check(type="contains", value="tmpfs")
-FAR = ("tmpfs a b c d e f g h", "tmpfs a b c d e", "tmpfs a b c")  # nearer each time
+FAR = ("tmpfs", "tmpfs a", "tmpfs a b")  # nearer each time
+LONG = Check(type="words", value="4..")
 APART = ("no file system", "tmpfs is good and more", "no")  # another check each time
 ALIKE = ("not it", "nor is this", "nor this")
 EMPTY = ("", "", "")
@@ -79,7 +79,8 @@ SCENARIOS: dict[str, Scenario] = {
         [0.5, 0.4, 0.3], APART, 1 - 0.5 * 0.4 * 0.3, 1 + 0.5 + 0.5 * 0.4, BOTH
     ),
     "nearer each time": Scenario(
-        [0.6, 0.5, 0.4], FAR, 1 - 0.6 * 0.5 * 0.4, 1 + 0.6 + 0.6 * 0.5, BOTH
+        [0.6, 0.5, 0.4], FAR, 1 - 0.6 * 0.5 * 0.4, 1 + 0.6 + 0.6 * 0.5,
+        {"checks": [LONG]}, hit="tmpfs is good, really",
     ),
     "empty replies": Scenario([0.3, 0.3, 0.3], EMPTY, 1 - 0.3 * 0.3, 1 + 0.3, BOTH),
     "the best of three": Scenario(
@@ -110,7 +111,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Mapping[str, object]:
     root = ram_directory()
     try:
-        return uvloop.run(_run(root / "store", arguments))
+        store = root / "store"
+        store.mkdir(mode=0o700)
+        return uvloop.run(_run(store, arguments))
     finally:
         shutil.rmtree(root)
 
@@ -147,7 +150,6 @@ class Missing(Echo):
 
 
 async def _run(root: Path, arguments: argparse.Namespace) -> Mapping[str, object]:
-    root.mkdir(mode=0o700)
     model = Missing(arguments.seed)
     figures: dict[str, object] = {}
     async with world_in(root, model) as world:

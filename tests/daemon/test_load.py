@@ -22,3 +22,9 @@ def test_thousands_of_turns_leave_nothing_behind() -> None:
     bounds = ["--samples", "30", "--expires", "0", "--growth-kb", "500"]
     done = run([*campaign, *bounds], cwd=ROOT)
     assert done.status == 0, done.err
+
+
+def test_checked_turns_pass_as_often_as_the_sums_say() -> None:
+    campaign = [sys.executable, "-m", "tests.campaigns", "loop", "--items", "600"]
+    done = run([*campaign, "--near", "0.12"], cwd=ROOT)  # of a large run 0.01
+    assert done.status == 0, done.err

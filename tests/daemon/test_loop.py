@@ -1,5 +1,6 @@
 """Checked turns over the real socket: repaired, given up, kept; every attempt told and kept."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,6 +20,7 @@ from tests.loops import (
 
 from chat_rpc import aio, errors, methods
 from chat_rpc.checks import Check
+from chatd.inference.policy import REPAIRS, SAMPLE_TOKENS
 
 
 @pytest.fixture
@@ -123,6 +125,69 @@ async def test_time_that_is_up_ends_a_turn(client: aio.Client, scripted: ModelSe
     with pytest.raises(errors.TimedOut):
         await client.call(methods.START, ask(slow, checks=[], max_time_s=2, wait=True))
     assert scripted.counts(open_streams=0)["disconnects_seen"] == 1
+
+
+async def test_a_fixed_sequence_of_misses_takes_exactly_so_many_calls(
+    client: aio.Client, scripted: ModelServer
+) -> None:
+    two = Check(type="contains", value="is")
+    sequences = [  # replies, calls, whether it passes
+        ([GOOD], 1, True),
+        ([BAD, GOOD], 2, True),
+        ([BAD, "one", GOOD], 3, True),
+        ([BAD, "one", "is one two three", GOOD], 3, False),
+        ([BAD, "four is one two", GOOD], 3, True),
+        ([BAD, BAD, GOOD], 2, False),
+        (["", "", GOOD], 2, False),
+        (["", BAD, GOOD], 3, True),
+    ]
+    calls = 0
+    for number, (replies, wanted, passes) in enumerate(sequences):
+        params = ask(*replies, key=f"k{number}", checks=[THREE, two])
+        events = await events_of(client, params)
+        assert (ending_of(events).state == "done") is passes, replies
+        calls += wanted
+        assert scripted.counts()["requests"] == calls, replies
+
+
+async def test_a_budget_holds_where_a_server_takes_no_notice_of_it(
+    client: aio.Client, scripted: ModelServer
+) -> None:
+    deaf = {"text": " ".join(map(str, range(3000))), "is_deaf": True}
+    json_ = Check(type="starts", value="[")
+    events = await events_of(client, ask(BAD, deaf, checks=[json_], tries=2))
+    assert scripted.counts(open_streams=0)["disconnects_seen"] == 1
+    turn = await client.call(methods.GET, methods.TurnGet(turn=events[0].turn, tried=True))
+    assert turn.tried is not None
+    tokens = [each.usage.completion_tokens for each in turn.tried if each.usage]
+    assert tokens[1] <= REPAIRS * SAMPLE_TOKENS
+    assert bodies(scripted)[1]["max_tokens"] == REPAIRS * SAMPLE_TOKENS
+
+
+async def test_after_a_kill_in_the_middle_the_next_daemon_goes_on(
+    chatd: Daemon, client: aio.Client, scripted: ModelServer
+) -> None:
+    slow = {"text": BAD, "delay_s": 0.3}
+    two = Check(type="contains", value="is")
+    params = ask(BAD, slow, slow, "one", "is one two three", GOOD, checks=[THREE, two])
+    started = await client.call(methods.START, params)
+    attempts = 0
+    async for event in client.events(started.turn):
+        attempts += isinstance(event, methods.Event) and event.kind == "attempt"
+        if attempts == 2:
+            break
+    await asyncio.to_thread(chatd.kill)
+    await asyncio.to_thread(chatd.start)
+    async with aio.connect(chatd.socket) as again:
+        attach = methods.TurnAttach(turn=started.turn)
+        await again.call(methods.ATTACH, attach)
+        events = [event async for event in again.events(started.turn)]
+        turn = await again.call(methods.GET, methods.TurnGet(turn=started.turn, tried=True))
+    # attempt 2 was cut short, 3 says the same as 1: that ends it
+    assert turn.attempts == 3
+    assert error_of(events).code == errors.ChecksFailed.code
+    assert steps_of(events)[-1] == "kept 1"
+    assert reply_of(events) == BAD
 
 
 async def test_the_next_model_of_the_chain_is_asked_when_one_fails(client: aio.Client) -> None:

@@ -29,7 +29,7 @@ def paragraphs(value: Any) -> Rule:
         if "" in found:
             return missed("one of them is empty")
         if not span.has(len(found)):
-            return missed(f"it has {len(found)}")
+            return missed(f"it has {len(found)}", score=span.nearness(len(found)))
         if are_distinct and len(set(found)) < len(found):
             return missed("two of them are the same")
         return HOLDS
@@ -115,7 +115,9 @@ def _counted(
 
     def look(request: Request, reply: Reply) -> Found:
         found = count(reply.text)
-        return HOLDS if span.has(found) else missed(f"it has {found}")
+        if span.has(found):
+            return HOLDS
+        return missed(f"it has {found}", score=span.nearness(found))
 
     begin = watching or partial(Counting, count)
     watcher = None if span.most is None else partial(begin, span.most)

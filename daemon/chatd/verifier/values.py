@@ -22,6 +22,12 @@ class Span:
     def has(self, count: int) -> bool:
         return self.least <= count and (self.most is None or count <= self.most)
 
+    def nearness(self, count: int) -> float:
+        """Return how near a count comes, 0 to 1: a reply that comes nearer is on its way."""
+        if count < self.least:
+            return count / self.least
+        return 1.0 if self.most is None or count <= self.most else self.most / count
+
     def words(self, one: str, many: str) -> str:
         """Return "at most 3 words"."""
         if self.most is None:
