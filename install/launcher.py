@@ -3,7 +3,7 @@
 import sys
 
 _home = sys.executable.removesuffix("/bin/python3")
-sys.path.insert(0, "%s/lib/python%d.%d/site-packages" % (_home, *sys.version_info[:2]))
+sys.path.insert(0, f"{_home}/lib/python3.{sys.version_info[1]}/site-packages")
 from chat_cli import fast  # noqa: E402
 
 del sys.path[0]

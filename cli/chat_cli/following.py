@@ -83,6 +83,9 @@ class View(Protocol):
     def take(self, event: client.TurnEvent, reply: Reply, *, is_last: bool) -> None:
         """One event, which `reply` has taken already; `is_last`: nothing more is waiting."""
 
+    def stop(self) -> None:
+        """It is given up: what has come is shown."""
+
 
 class Following:
     """Follows one turn.  What it is asked with, and where it is shown, are the caller's."""
@@ -112,6 +115,11 @@ class Following:
             output.Terminated,
         ):  # fmt: skip
             self.cancel(params, method)
+            with suppress(output.CannotWrite, output.ClosedPipe):
+                self._view.stop()
+            raise
+        except errors.RpcError:
+            self._view.stop()
             raise
         return self.reply
 

@@ -25,6 +25,9 @@ class Sink(Protocol):
     def finish(self) -> None:
         """No more comes: what was written ends with a newline."""
 
+    def stop(self) -> None:
+        """Nobody waits for more: what was written is shown."""
+
 
 class Raw:
     """The text as it is."""
@@ -41,6 +44,9 @@ class Raw:
         if self._last_char != "\n":
             output.write("\n")
         self._last_char = "\n"
+
+    def stop(self) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,11 @@ class Text:
             self._thoughts.write(event.text or "", flush=is_last)
         else:
             self._step(event)
+
+    def stop(self) -> None:
+        output.clear_status()
+        self._thoughts.finish()
+        self._sink.stop()
 
     def _step(self, event: methods.Event) -> None:
         if event.kind == "attempt":
@@ -155,6 +166,9 @@ class Lines:
     def begin(self, reply: Reply) -> None:
         pass
 
+    def stop(self) -> None:
+        pass
+
     def take(self, event: client.TurnEvent, reply: Reply, *, is_last: bool) -> None:
         output.write(f"{msgspec.json.encode(event).decode()}\n", flush=is_last)
 
@@ -163,6 +177,9 @@ class Silent:
     """`--json`: nothing before the end."""
 
     def begin(self, reply: Reply) -> None:
+        pass
+
+    def stop(self) -> None:
         pass
 
     def take(self, event: client.TurnEvent, reply: Reply, *, is_last: bool) -> None:
@@ -233,4 +250,8 @@ def thinking(think: Think | None) -> Think:
 
 def sink(*, is_raw: bool, printed: str = "") -> Sink:
     """Return where text goes: rendered Markdown on a terminal that can, else as it is."""
-    return Raw(printed)
+    if is_raw or not sys.stdout.isatty() or output.is_dumb():
+        return Raw(printed)
+    from chat_cli.drawing import Drawn
+
+    return Drawn()
