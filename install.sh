@@ -17,8 +17,8 @@ umask 022 # whatever the caller's is: others must be able to run what root insta
 unset PYTHONPATH PYTHONHOME CDPATH
 PATH=$PATH:/usr/sbin:/sbin
 
-DOWNLOAD_MB=47 # tests/system/test_install.py holds both to what they really are
-DISK_MB=210
+DOWNLOAD_MB=77 # tests/system/test_install.py holds both to what they really are
+DISK_MB=330
 
 prefix='' action=install mode=user quiet='' dry='' upgrade='' purge='' destdir=${DESTDIR-}
 number=0 made='' new='' undo='' previous='' changed='' silent='' missing='' reusing=''

@@ -178,8 +178,8 @@ say_what_next() {
         return
     }
     case $missing in *libgomp1*) say "for the built-in demo model, install libgomp1" ;; esac
-    say "a person may use it as a member of the group chatd, after a new login:" \
-        "    usermod -aG chatd NAME"
+    [ -n "$previous" ] || say "the members of the group chatd may use it, from their next login on:" \
+        "    usermod -aG chatd ${SUDO_USER:-NAME}"
 }
 
 stop() {
@@ -223,6 +223,6 @@ remove_accounts() { # those that it made; a user goes before its group
 say_what_stays() {
     say "chatd is removed"
     for path in "$etc/chatd" "$units"/chatd*.d "$units"/mnt-ai_tmpfs.mount.d; do
-        [ ! -e "$path" ] || say "$path stays, for it is yours; --purge removes it, or:  rm -r $path"
+        [ ! -e "$path" ] || say "$path stays, for it is yours; to remove it:  rm -r $path"
     done
 }

@@ -20,6 +20,7 @@ from tests.harness import ROOT, run
 
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
+CI = ROOT / ".ci/run"
 USAGE = 2  # typer's own
 MADE_BY_OTHERS = {"__pycache__", "dist", "node_modules"}
 STANDARD = frozenset(
@@ -142,6 +143,12 @@ def test_the_journal_lines_in_the_design_are_real() -> None:
     lines = re.findall(rb"^[0-9a-f]{8} \{.*\}$", page, re.MULTILINE)
     assert len(lines) > 3
     assert all(journal.is_sound(line) for line in lines)
+
+
+def test_the_bare_machine_of_ci_gets_every_package_that_the_quick_start_names() -> None:
+    (named,) = re.findall(r"apt-get install -y (.*?);", README.read_text(), re.DOTALL)
+    (listed,) = re.findall(r"^packages=\((.*?)\)", CI.read_text(), re.DOTALL | re.MULTILINE)
+    assert set(named.replace("\\", "").split()) <= set(listed.split())
 
 
 def test_the_quick_start_has_one_block_to_ask_and_one_to_test() -> None:

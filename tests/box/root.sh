@@ -3,8 +3,9 @@
 #
 #   root.sh NAME HIERARCHIES [SOURCE TARGET]...
 #
-# Its file system is the host's own, with all that is written kept in RAM; HIERARCHIES are the
-# cgroups of version 1, as DIRECTORY:OPTIONS, none where there is only version 2; each SOURCE is bound, read-only, to TARGET.
+# Its file system is the host's own, with all that is written kept in RAM. HIERARCHIES are the
+# cgroups of version 1, as DIRECTORY:OPTIONS; none where there is only version 2. Each SOURCE is
+# bound to TARGET, read-only.
 set -eu
 name=$1 hierarchies=$2
 shift 2

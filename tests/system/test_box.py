@@ -85,7 +85,7 @@ def test_without_root_it_says_why_and_fails_only_where_it_must_not(
 ) -> None:
     this = f"{__file__}::{test_systemd_is_pid_1_and_all_its_units_run.__name__}"
     pytest_ = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", this]
-    ran = as_nobody(*pytest_, **{REQUIRE: required})
+    ran = as_nobody(*pytest_, **{REQUIRE: required, "PYTEST_ADDOPTS": ""})
     said = ran.out.decode()
     assert outcome in said, said
     assert "no systemd can be booted here: uid 65534 is not root" in said

@@ -231,7 +231,7 @@ def test_the_installed_chat_talks_to_a_chatd(
         capture_output=True,
         check=True,
     )
-    assert f"chatd {__version__}, pid {daemon.pid}".encode() in done.stdout
+    assert re.search(rf"^chatd +{__version__}, pid {daemon.pid}\b", done.stdout.decode())
 
 
 def test_a_second_run_does_nothing_and_is_quick(installed: Installation) -> None:

@@ -64,6 +64,7 @@ def test_an_upgrade_refuses_nobody_and_keeps_all(upgrade: Upgrade) -> None:
     print(figures)  # noqa: T201  # for pytest -s
     assert ran[0].status == 0, ran
     assert "nothing to download" in ran[0].out.decode()
+    assert "usermod" not in ran[0].out.decode(), "who upgrades knows it"
     assert upgrade.version == "9.9.9"
     assert machine.box.path(f"/opt/chatd/{before}/complete").exists(), "the one before stays"
     with machine.client() as client:
