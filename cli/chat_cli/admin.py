@@ -47,10 +47,9 @@ def stats(
         ),
     )
     store = found.store
-    output.note(
-        f"up {spans.exact(found.uptime_s)}, {found.connections} connections, {found.queued} "
-        f"queued; {output.size(store.used_bytes)} of {output.size(store.size_bytes)} used"
-    )
+    connections = output.count(found.connections, "connection")
+    used = f"{output.size(store.used_bytes)} of {output.size(store.size_bytes)} used"
+    output.note(f"up {spans.exact(found.uptime_s)}, {connections}, {found.queued} queued; {used}")
 
 
 @app.command()

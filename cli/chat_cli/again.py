@@ -53,7 +53,7 @@ def refine(
         turn=turn.turn,
         feedback=feedback,
         key=question.new_key(),
-        model=person.load().model_of(model) if model else turn.asked,
+        model=person.load().model_of(model or turn.asked),
         priority=question.priority(None),
     )
     raise SystemExit(refined(link.Way(quiet=quiet), params, _shown(as_json=as_json, quiet=quiet)))
@@ -90,7 +90,7 @@ def _instead_of(turn: methods.Turn, prompt: str, model: str | None) -> methods.T
     return methods.TurnStart(
         prompt=prompt,
         key=question.new_key(),
-        model=person.load().model_of(model) if model else turn.asked,
+        model=person.load().model_of(model or turn.asked),
         instead_of=turn.turn,
         priority=question.priority(None),
     )

@@ -50,7 +50,7 @@ def _chats(*, deleted: bool = False) -> Candidates:
         page = client.call(methods.CHATS, methods.Page(limit=SHOWN, deleted=deleted))
     for chat in page.chats:
         if _PLAIN.fullmatch(chat.title) and not deleted:
-            yield chat.title, f"{chat.turns} turns"
+            yield chat.title, output.count(chat.turns, "turn")
         else:
             yield chat.chat[:ID_CHARS], chat.title
 

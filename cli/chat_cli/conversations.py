@@ -1,5 +1,6 @@
 """`chat list`, `show`, `search` and `select`: conversations, to find and to read."""
 
+import sys
 import time
 from typing import Annotated
 
@@ -9,7 +10,9 @@ from chat_cli import link, naming, output, spans
 from chat_rpc import methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="How many.")]
+Limit = Annotated[
+    int, typer.Option("-n", "--limit", metavar="N", min=1, max=100_000, help="How many.")
+]
 PAGE = 1000
 
 
@@ -40,6 +43,9 @@ def list_(
     if as_json:
         for chat in chats:
             output.json(chat)
+        return
+    if not chats and sys.stdout.isatty():
+        output.note("none is deleted" if deleted else 'none yet; to begin one: chat "Hello"')
         return
     now = time.time()
     output.table(
@@ -123,7 +129,7 @@ def search(
     if as_json:
         for hit in found:
             output.json(hit)
-    else:
+    elif found:
         output.table(
             ("ID", "TITLE", "TEXT"),
             ((hit.chat[: naming.ID_CHARS], hit.title, hit.text) for hit in found),

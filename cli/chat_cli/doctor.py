@@ -107,7 +107,7 @@ def _servers(client: Client) -> Iterator[Finding]:
     models = client.call(methods.MODELS, methods.Nothing()).models
     for server in servers:
         if server.usable:
-            says = f"{server.backend} at {server.url} has {server.models} models"
+            says = f"{server.backend} at {server.url} has {output.count(server.models, 'model')}"
             yield Finding(name="server", state="good", says=says)
         else:
             yield Finding(

@@ -109,9 +109,8 @@ def wipe(
         what = "all your conversations" if chat is None else _described(client, chat)
         output.ask_yes(f"destroy {what}, for good?", no_input=no_input)
     gone = client.call(methods.WIPE, methods.Wipe(chat=chat, all=all_))
-    output.note(
-        f"destroyed: {_count(gone.chats, 'conversation')} with {_count(gone.turns, 'turn')}"
-    )
+    what = output.count(gone.chats, "conversation")
+    output.note(f"destroyed: {what} with {output.count(gone.turns, 'turn')}")
     for place in gone.not_reached:
         output.note(f"not reached: {place}")
     output.note(OUT_OF_REACH)
@@ -119,8 +118,4 @@ def wipe(
 
 def _described(client: Client, name: str) -> str:
     chat = client.call(methods.CHAT, methods.ChatGet(chat=name))
-    return f"{chat.title!r} with {_count(len(chat.turns), 'turn')}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{chat.title!r} with {output.count(len(chat.turns), 'turn')}"

@@ -67,9 +67,10 @@ def status(
         f"{output.size(store.used_bytes)} of {output.size(store.size_bytes)} used"
         f"{', may be swapped to a disk' if store.may_swap else ''})"
     )
+    has = f"{output.count(now.chats, 'conversation')}, {output.count(now.turns, 'turn')}"
     output.line(
-        f"you     {admin.name_of(now.uid)} (uid {now.uid}): {now.chats} conversations, "
-        f"{now.turns} turns, {now.running} running, {now.queued} queued"
+        f"you     {admin.name_of(now.uid)} (uid {now.uid}): "
+        f"{has}, {now.running} running, {now.queued} queued"
     )
     output.line(f"engine  {now.engine}")
     for server in now.servers:

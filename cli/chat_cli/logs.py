@@ -18,7 +18,9 @@ STEP_S = 0.5
 
 def logs(
     *,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=0, help="The last so many.")] = 50,
+    limit: Annotated[
+        int, typer.Option("-n", "--limit", metavar="N", min=0, help="The last so many.")
+    ] = 50,
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on with those to come, until Ctrl-C.")
     ] = False,

@@ -1,13 +1,17 @@
 """The command: verbs against bare words, and every failure's exit code."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from chat_cli import output
 from chat_cli.slips import is_near
 from chat_cli.verbs import VERBS, Verb
 from chat_rpc import __version__, dumps, errors
+
+if TYPE_CHECKING:
+    from typer import TyperException
 
 
 def main() -> NoReturn:
@@ -25,6 +29,9 @@ def ended(command: Callable[[], int]) -> int:
     """Run what a command does, say what kept it from its end, and return the exit code."""
     try:
         return command()
+    except errors.NoSuchMethod as exc:
+        output.note("this chatd does not know that: it is older than chat, and should be restarted")
+        return exc.exit
     except errors.RpcError as exc:
         output.note(exc.message)
         return exc.exit
@@ -72,14 +79,25 @@ def _run_verb(verb: Verb, arguments: list[str]) -> int:
             arguments, prog_name=f"chat {verb.name}", standalone_mode=False
         )
     except typer.TyperException as exc:
-        output.note(exc.message)
-        if verb.name != "ask" and arguments:
-            words = " ".join([verb.name, *arguments])
-            output.note(f"{verb.name!r} is a command; to ask a model: chat -- {words}")
-        else:
-            output.note("see: chat --help")
+        _explain(exc, verb, arguments)
         return exc.exit_code
     return status or 0
+
+
+def _explain(exc: "TyperException", verb: Verb, arguments: list[str]) -> None:
+    """Tell what is wrong with a command line, where it is explained, and how to ask instead."""
+    import typer
+
+    read = getattr(exc, "ctx", None)  # as far as to a command
+    if exc.message == "Missing command." and read is not None:
+        output.tell(f"{read.get_help()}\n")
+        return
+    is_our_own = isinstance(exc, typer.BadParameter) and exc.param is None
+    output.note(exc.message if is_our_own else exc.format_message())
+    output.note(f"see: {read.command_path if read is not None else f'chat {verb.name}'} -h")
+    if arguments and verb.name != "ask":
+        words = shlex.join([verb.name, *arguments])
+        output.note(f"{verb.name!r} is a command; to ask a model: chat -- {words}")
 
 
 def _hint_at_verb(arguments: list[str]) -> None:

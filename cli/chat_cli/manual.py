@@ -53,7 +53,7 @@ def overview() -> str:
 def _commands() -> Iterator[str]:
     for group, verbs in GROUPS.items():
         yield f"{group}:"
-        yield from (f"  {verb.name:10} {verb.summary}" for verb in verbs)
+        yield from (f"  {verb.name:11} {verb.summary}" for verb in verbs)
         yield ""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from chat_cli import output
 from chat_rpc import errors, methods
 from chat_rpc.client import Client
 
@@ -69,7 +70,8 @@ def turn_of(client: Client, name: Name) -> methods.Turn:
         return turn
     answers = turn.siblings or [turn.turn]
     if not 1 <= name.answer <= len(answers):
-        raise errors.NoSuchTurn(f"that question has {len(answers)} answers, and no {name.answer}")
+        has = output.count(len(answers), "answer")
+        raise errors.NoSuchTurn(f"that question has {has}, and no {name.answer}")
     return client.call(methods.GET, methods.TurnGet(turn=answers[name.answer - 1]))
 
 
@@ -80,5 +82,5 @@ def pick(chat: methods.Chat, number: int) -> methods.Turn:
         return chat.turns[index]
     except IndexError:
         raise errors.NoSuchTurn(
-            f"{chat.title!r} has {len(chat.turns)} turns, and no {number}"
+            f"{chat.title!r} has {output.count(len(chat.turns), 'turn')}, and no {number}"
         ) from None

@@ -172,6 +172,10 @@ def ask_yes(question: str, *, no_input: bool) -> None:
         raise SystemExit(1)
 
 
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def size(size_bytes: float) -> str:
     """Return a size as people read it."""
     for unit in ("B", "KiB", "MiB", "GiB"):

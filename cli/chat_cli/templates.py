@@ -39,6 +39,9 @@ def list_(*, as_json: AsJson = False) -> None:
         for template in found:
             output.json({"name": template.name, "front": template.front, "prompt": template.body})
         return
+    if not templates.names():
+        output.note(f"there is none in {paths.templates()}; to make one: chat templates -h")
+        return
     output.table(
         ("NAME", "PARAMETERS", "SUMMARY"),
         (
@@ -50,5 +53,3 @@ def list_(*, as_json: AsJson = False) -> None:
             for template in found
         ),
     )
-    if not templates.names():
-        output.note(f"there is none in {paths.templates()}; to make one: chat templates -h")
