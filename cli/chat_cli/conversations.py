@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chat_cli import link, naming, output, spans
+from chat_cli.flags import IsRaw
 from chat_rpc import methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -74,6 +75,7 @@ def show(
     attempts: Annotated[
         bool, typer.Option("--attempts", help="With each attempt, and what the checks said of it.")
     ] = False,
+    is_raw: IsRaw = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a conversation, or one turn of it.
@@ -103,7 +105,7 @@ def show(
             return
         turns, first = [turn], name.turn
     for index, turn in enumerate(turns):
-        _print(turn)
+        _print(turn, is_raw=is_raw)
         _tell_of_others(turn, None if first is None else first + index)
         output.line("")
 
@@ -160,18 +162,28 @@ def select(
     output.note("the conversation goes on from there")
 
 
-def _print(turn: methods.Turn) -> None:
+def _print(turn: methods.Turn, *, is_raw: bool) -> None:
     said = "\n\n".join(part for part in (turn.prompt, turn.data) if part)
     output.line("\n".join(f"> {part}" for part in said.splitlines()) + "\n")
     for file in turn.files:
         output.line(f"> [{file.name}, {file.media}, {output.size(file.size_bytes)}]\n")
     for tried in turn.tried or ():
         output.line(f"[attempt {tried.n}, {tried.by}: {_judged(tried)}]")
-        output.line(tried.text.rstrip("\n") + "\n")
-    output.line(turn.text.rstrip("\n") or "(no reply)")
+        _draw(tried.text, is_raw=is_raw)
+        output.line("")
+    _draw(turn.text or "(no reply)", is_raw=is_raw)
     if turn.state != "done":
         why = turn.ending and turn.ending.error and turn.ending.error.message
         output.line(f"({turn.state}{f': {why}' if why else ''})")
+
+
+def _draw(text: str, *, is_raw: bool) -> None:
+    """Print what a model said: rendered Markdown on a terminal, as it is off it."""
+    from chat_cli import views  # what asking needs, which listing does without
+
+    sink = views.sink(is_raw=is_raw)
+    sink.write(text.rstrip("\n"), flush=True)
+    sink.finish()
 
 
 def _tell_of_others(turn: methods.Turn, number: int | None) -> None:
