@@ -172,6 +172,10 @@ def _print(turn: methods.Turn, *, is_raw: bool) -> None:
         _draw(tried.text, is_raw=is_raw)
         output.line("")
     _draw(turn.text or "(no reply)", is_raw=is_raw)
+    if turn.feedback is not None:
+        output.line(f"(made anew, after: {turn.feedback})")
+    if turn.thumb is not None:
+        output.line(f"({turn.thumb})")
     if turn.state != "done":
         why = turn.ending and turn.ending.error and turn.ending.error.message
         output.line(f"({turn.state}{f': {why}' if why else ''})")

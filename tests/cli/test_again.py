@@ -138,3 +138,21 @@ def test_taste_is_forgotten_one_by_one_or_at_once(chat: RunChat) -> None:
     assert chat("taste", "forget", "--all", "-y").err == "chat: forgotten: 2\n"
     assert chat("taste", "forget", "nowhere").status == 66
     assert chat("taste", "forget").status == 2
+
+
+def test_show_attempts_has_each_with_its_verdict(chat: RunChat) -> None:
+    assert (
+        chat("-0", "-q", "-m", "echo", "--check", "words:100..", "--tries", "2", "hi").status == 3
+    )
+    for name in ([], ["@-1"]):
+        shown = chat("show", *name, "--attempts").out.decode()
+        assert "[attempt 1, model: fail (words: must have at least 100 words: it has 1)]" in shown
+        assert "[attempt 2, model: fail" in shown
+
+
+def test_show_tells_of_thumb_and_feedback(chat: RunChat) -> None:
+    ask(chat, "one")
+    chat("refine", "shorter, please")
+    chat("good")
+    shown = chat("show").out.decode()
+    assert "(made anew, after: shorter, please)\n(good)\n" in shown

@@ -28,7 +28,11 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
 
 def get(context: Context, peer: Peer, params: methods.ChatGet) -> methods.Chat:
     session = context.sessions.of(peer.uid)
-    return _whole(session, session.chat(params.chat), all_=params.all)
+    chat = _whole(session, session.chat(params.chat), all_=params.all)
+    if params.tried:
+        for turn in chat.turns:
+            turn.tried = session.tried(session.turns[turn.turn])
+    return chat
 
 
 def search(context: Context, peer: Peer, params: methods.Search) -> methods.SearchResult:
