@@ -23,6 +23,7 @@ from chatd.inference import Inference
 from chatd.reload import Reloader
 from chatd.scheduler import Scheduler
 from chatd.server import Server
+from chatd.verifier.apart import Verifier
 
 log = logging.getLogger("chatd")
 
@@ -52,12 +53,13 @@ async def serve(start: Start) -> None:
     reloader = Reloader(start.file, settings, pool)
     _handle_signals(stop, reloader)
     async with asyncio.TaskGroup() as tasks:
-        scheduler = Scheduler()
+        scheduler, verifier = Scheduler(), Verifier()
         context = Context(
             sessions=sessions,
             pool=pool,
             scheduler=scheduler,
-            inference=Inference(pool, scheduler, settings.limits, tasks),
+            inference=Inference(pool, scheduler, verifier, settings.limits, tasks),
+            verifier=verifier,
             limits=told,
             socket=start.where.socket,
             began_s=time.monotonic(),
@@ -89,6 +91,7 @@ async def serve(start: Start) -> None:
             server.fence()
             await context.inference.stop()
             await server.close()
+            await verifier.close()
             await pool.close()
             telling.cancel()
             systemd.tell("STATUS=")  # the figures of one that is gone are nobody's

@@ -28,6 +28,7 @@ from chatd.handlers.context import Context, Peer
 from chatd.inference import Inference
 from chatd.scheduler import Scheduler
 from chatd.store.tmpfs import Store
+from chatd.verifier.apart import Verifier
 
 UIDS = (1000, 2000)
 LIFETIME_S = 86400.0
@@ -178,12 +179,14 @@ async def world_in(root: Path, echo: Echo) -> AsyncIterator[World]:
     sessions = sessions_of(store)
     try:
         async with asyncio.TaskGroup() as tasks:
-            inference = Inference(pool, scheduler, config.limits, tasks)
+            verifier = Verifier()
+            inference = Inference(pool, scheduler, verifier, config.limits, tasks)
             context = Context(
                 sessions=sessions,
                 pool=pool,
                 scheduler=scheduler,
                 inference=inference,
+                verifier=verifier,
                 limits=LIMITS,
                 socket=root / "none",
                 began_s=time.monotonic(),

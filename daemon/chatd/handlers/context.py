@@ -13,6 +13,7 @@ from chatd.chats.sessions import Sessions
 from chatd.chats.turns import Reader
 from chatd.inference import Inference
 from chatd.scheduler import Scheduler
+from chatd.verifier.apart import Verifier
 
 
 class Peer(Reader, Protocol):
@@ -40,6 +41,7 @@ class Context:
     pool: Pool
     scheduler: Scheduler
     inference: Inference
+    verifier: Verifier
     limits: Limits
     socket: Path
     began_s: float  # of the monotonic clock

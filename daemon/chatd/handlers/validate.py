@@ -3,7 +3,7 @@
 from chat_rpc import methods
 from chat_rpc.turns import Said
 from chatd.handlers.context import Context, Peer
-from chatd.verifier import apart, repair
+from chatd.verifier import repair
 from chatd.verifier.rule import Reply, Request
 from chatd.verifier.verify import prepare
 
@@ -13,7 +13,7 @@ async def validate(context: Context, peer: Peer, params: methods.Validate) -> me
     request = Request(params.prompt, params.data, params.system or "")
     reply = Reply(params.reply, params.finish, params.tokens, params.total_ms)
     answers = {answer.check: answer for answer in params.answers}
-    verdict = await apart.verify(checks, request, reply, answers)
+    verdict = await context.verifier.verify(checks, request, reply, answers)
     advice = repair.advise(verdict)
     if advice.step != "reask":
         return methods.Validated(verdict=verdict)

@@ -4,7 +4,8 @@ from chat_rpc.checks import Check, Verdict
 from chatd.chats.demands import Demands
 from chatd.inference.attempt import Attempt
 from chatd.inference.outside import Outside
-from chatd.verifier import apart, verify
+from chatd.verifier import verify
+from chatd.verifier.apart import Verifier
 from chatd.verifier.rule import Reply, Request
 from chatd.verifier.verify import Checks
 
@@ -19,16 +20,22 @@ def checks_of(demands: Demands) -> Checks:
 
 
 async def verdict_on(
-    checks: Checks, request: Request, reply: Reply, attempt: Attempt, outside: Outside
+    verifier: Verifier,
+    checks: Checks,
+    request: Request,
+    reply: Reply,
+    attempt: Attempt,
+    outside: Outside,
 ) -> Verdict:
     """Return what the checks say; who must be asked is spared what fails without them.
 
     A reply that was stopped is not whole, whatever else is found in what came of it.
     """
-    verdict = await apart.verify(checks.inside(), request, reply)
+    inside = checks.inside()
+    verdict = await verifier.verify(inside, request, reply)
     if attempt.is_stopped and verdict.verdict == "pass":
-        return await apart.verify(checks.inside(), request, Reply(reply.text, STOPPED))
+        return await verifier.verify(inside, request, Reply(reply.text, STOPPED))
     if verdict.verdict == "fail" or not checks.outside:
         return verdict
     answers = await outside.answers(checks.outside, attempt, request, reply)
-    return await apart.verify(checks, request, reply, answers)
+    return await verifier.verify(checks, request, reply, answers, verdict)

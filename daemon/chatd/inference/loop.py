@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import structs
 
@@ -26,6 +27,7 @@ from chatd.inference.policy import Ask, Keep, next_step
 from chatd.inference.tries import Try
 from chatd.scheduler import Scheduler
 from chatd.verifier import repair
+from chatd.verifier.apart import Verifier
 from chatd.verifier.rule import Reply, Request
 from chatd.verifier.verify import Checks, failure_of
 from chatd.verifier.watch import Watch
@@ -45,6 +47,7 @@ class Parts:
     limits: Limits
     desk: Desk
     judges: Judges
+    verifier: Verifier
 
 
 class Loop:
@@ -55,6 +58,7 @@ class Loop:
         self.turn = turn
         self.demands = running(turn).demands
         self._pool, self._scheduler, self._limits = parts.pool, parts.scheduler, parts.limits
+        self._verifier = parts.verifier
         self._outside = Outside(session, turn, parts.desk, parts.judges)
         self._checks = Checks(())
         said = session.said(turn)
@@ -224,20 +228,21 @@ class Loop:
             attempt.pass_on(verdict)
         said = structs.replace(attempt.said(), verdict=verdict)
         made = self._noted(Try(said, attempt.tokens, attempt.has_begun))
-        part = None if made.passes else self._part(attempt)
+        part = None if made.passes else await self._part(attempt)
         return [made] if part is None else [made, await self._cut_out(attempt, said, part)]
 
-    def _part(self, attempt: Attempt) -> str | None:
+    async def _part(self, attempt: Attempt) -> str | None:
         """Return what of an attempt passes where the whole did not, if that may be handed on.
 
         JSON that a server took for a thought is a reply that went astray.
         """
         reply, thought = attempt.reply, "".join(attempt.thought)
+        verify = partial(self._verifier.verify, self._checks.inside(), self._request)
         if not reply.text.strip() and thought and self._wants_json:
             attempt.choice.server.mistakes_json(attempt.choice.model)
-            return repair.extracted(self._checks, self._request, reply.of(f" {thought}"))
+            return await repair.extracted(reply.of(f" {thought}"), verify)
         if self.demands.extract:
-            return repair.extracted(self._checks, self._request, reply)
+            return await repair.extracted(reply, verify)
         return None
 
     @property
@@ -252,7 +257,8 @@ class Loop:
         return self._noted(Try(said, 0, has_begun=True))
 
     async def _verdict(self, attempt: Attempt, reply: Reply) -> Verdict:
-        return await verdict_on(self._checks, self._request, reply, attempt, self._outside)
+        verifier, checks = self._verifier, self._checks
+        return await verdict_on(verifier, checks, self._request, reply, attempt, self._outside)
 
     def _noted(self, made: Try) -> Try:
         self._shown = made

@@ -19,6 +19,7 @@ from chatd.inference.desk import Desk
 from chatd.inference.judge import Judges
 from chatd.inference.loop import Loop, Parts, fault
 from chatd.scheduler import Scheduler
+from chatd.verifier.apart import Verifier
 
 log = logging.getLogger(__package__)
 
@@ -33,9 +34,16 @@ ROOM_S = 1.0  # between two looks whether the store has room for the end of a tu
 class Inference:
     """Runs turns, each in a task of its own."""
 
-    def __init__(self, pool: Pool, scheduler: Scheduler, limits: Limits, tasks: asyncio.TaskGroup):
+    def __init__(
+        self,
+        pool: Pool,
+        scheduler: Scheduler,
+        verifier: Verifier,
+        limits: Limits,
+        tasks: asyncio.TaskGroup,
+    ):
         judges = Judges(pool, scheduler, limits)
-        self._parts = Parts(pool, scheduler, limits, Desk(), judges)
+        self._parts = Parts(pool, scheduler, limits, Desk(), judges, verifier)
         self._tasks = tasks
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()  # of those that run: what is said is said

@@ -5,11 +5,11 @@ import re
 from chatd.verifier.sentences import split
 
 WORD = re.compile(r"\w+")
-BULLET = re.compile(r"^\s*(?:\*[^*]|-).*$", re.MULTILINE)
+BULLET = re.compile(r"^[^\S\n]*(?:\*[^*]|-).*$", re.MULTILINE)
 ITEM = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+\S", re.MULTILINE)
 RULE = re.compile(r"^[ \t]*(?:[-*][ \t]*){3,}$", re.MULTILINE)
 BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
-HIGHLIGHT = re.compile(r"\*\*[^\n*]*[^\s*][^\n*]*\*\*|\*[^\n*]*[^\s*][^\n*]*\*")
+HIGHLIGHT = re.compile(r"\*\*[^\n*]*+\*\*|\*[^\n*]*+\*")
 
 
 def words(text: str) -> int:
@@ -37,7 +37,7 @@ def bullets(text: str) -> int:
 
 
 def highlights(text: str) -> int:
-    return sum(1 for _ in HIGHLIGHT.finditer(text))
+    return sum(1 for part in HIGHLIGHT.findall(text) if part.strip("*").strip())
 
 
 def paragraphs(text: str, separator: str | None) -> list[str]:

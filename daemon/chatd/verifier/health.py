@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from chatd.verifier import basic, loop, values, watch
+from chatd.verifier import basic, fences, loop, values, watch
 from chatd.verifier.rule import HOLDS, Found, Reply, Request, Rule, kind, missed, passed_by
 
 # How a reply begins that says no, after "I'm sorry, but" and its like.  Apostrophes are plain.
@@ -23,7 +23,6 @@ HELP = (
 )
 REFUSAL = re.compile(rf"\A\W*(?:{SORRY}\b[^.!?]{{0,80}}?)?{UNABLE}\b[^.!?]{{0,60}}?\b{HELP}")
 BEGINNING_CHARS = 400  # a refusal stands at the beginning
-FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$", re.MULTILINE)
 
 
 @kind(is_always=True)
@@ -79,7 +78,8 @@ def no_open_fence(value: Any) -> Rule:
     values.nothing(value)
 
     def look(request: Request, reply: Reply) -> Found:
-        return missed("one is open at the end") if has_open_fence(reply.text) else HOLDS
+        found = fences.fences(reply.text)
+        return missed("one is open at the end") if found and not found[-1].is_closed else HOLDS
 
     return Rule("close its code blocks", look)
 
@@ -109,19 +109,6 @@ def latency(value: Any) -> Rule:
         return HOLDS if taken_s <= limit_s else missed(f"it took {taken_s:.1f} s")
 
     return Rule(f"be there within {limit_s:g} s", look)
-
-
-def has_open_fence(text: str) -> bool:
-    """Say whether a code block that was begun is not closed, as CommonMark has it."""
-    opened = ""
-    for match in FENCE.finditer(text):
-        fence, rest = match.groups()
-        if not opened:
-            if "`" not in rest or fence[0] == "~":
-                opened = fence
-        elif fence[0] == opened[0] and len(fence) >= len(opened) and not rest.strip():
-            opened = ""
-    return bool(opened)
 
 
 KINDS = (whole, nonempty, no_loop, no_refusal, no_open_fence, tokens, latency)

@@ -2,13 +2,26 @@
 
 from difflib import get_close_matches
 
-from chatd.verifier import health, outside, size, wording
+from chatd.verifier import (
+    code,
+    grounding,
+    health,
+    language,
+    outside,
+    schema,
+    size,
+    structure,
+    wording,
+)
 from chatd.verifier.rule import Kind
 
 GROUPS: dict[str, tuple[Kind, ...]] = {
     "The generation": health.KINDS,
     "Size": size.KINDS,
     "Words": wording.KINDS,
+    "Structure": (*structure.KINDS, *schema.KINDS),
+    "Code and language": (*code.KINDS, *language.KINDS),
+    "Sources": grounding.KINDS,
     "From outside": outside.KINDS,
 }
 KINDS: dict[str, Kind] = {kind.type: kind for kinds in GROUPS.values() for kind in kinds}

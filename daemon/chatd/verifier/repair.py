@@ -3,15 +3,15 @@
 Nothing is asked here; the loop that does is the inference's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from chat_rpc.checks import CheckResult, Verdict
 from chat_rpc.turns import Said
 from chatd.verifier import fences
-from chatd.verifier.rule import Reply, Request, shorten
-from chatd.verifier.verify import Checks, verify
+from chatd.verifier.rule import Reply, shorten
+from chatd.verifier.verify import Checks
 
 REASONS = 5
 REASON_CHARS = 200
@@ -71,17 +71,12 @@ def rules(checks: Checks) -> str:
     return "\n".join([RULES, *demands]) if demands else ""
 
 
-def extracted(checks: Checks, request: Request, reply: Reply) -> str | None:
-    """Return a part of the reply that passes what the whole did not: JSON, or one code block."""
-    inside = checks.inside()
+async def extracted(reply: Reply, verify: Callable[[Reply], Awaitable[Verdict]]) -> str | None:
+    """Return a part of the reply that passes: the JSON in it, or its one code block."""
     blocks = fences.fences(reply.text)
     parts = [fences.json_text(reply.text), blocks[0].body.strip() if len(blocks) == 1 else None]
-    for part in parts:
-        if (
-            part
-            and part != reply.text
-            and verify(inside, request, reply.of(part)).verdict == "pass"
-        ):
+    for part in filter(None, parts):
+        if part != reply.text and (await verify(reply.of(part))).verdict == "pass":
             return part
     return None
 

@@ -3,23 +3,25 @@
 import re
 
 OPENING = "\"'([*_\u201c\u2018\u00ab"
-# A mark with what closes behind it, and a blank or the end after that; CJK marks need no blank.
+# Marks with what closes behind them, and a blank or the end after that; CJK marks need no blank.
 END = re.compile(
-    r"(?P<word>\S*?)(?:(?P<mark>[.!?]+|\u2026)[\"'\u201d\u2019\u00bb)\]*_]*(?=\s|\Z)"
-    r"|[\u3002\uff01\uff1f]+[\u201d\u300d\u300f]*)"
+    r"(?<![.!?\u2026])(?P<mark>[.!?\u2026]++)[\"'\u201d\u2019\u00bb)\]*_]*+(?=\s|\Z)"
+    r"|[\u3002\uff01\uff1f]++[\u201d\u300d\u300f]*+"
 )
 ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof sr jr st vs e.g i.e cf approx dept est fig vol co corp gen col sgt capt rev"
     " hon jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
+INITIAL = re.compile("[A-HJ-Z]")
 MAY_END = frozenset("etc a.m p.m u.s u.k inc ltd ph.d".split())  # abbreviations, or ends as well
+NEAR = 40  # characters around a mark that are looked at
 
 
 def split(text: str) -> list[str]:
     """Return the sentences, without blanks around them; a rest without a full stop is one."""
     found, begin = [], 0
     for match in END.finditer(text):
-        if _ends(match, text[match.end() : match.end() + 40].lstrip()):
+        if match["mark"] is None or _ends(match, text):
             found.append(text[begin : match.end()].strip())
             begin = match.end()
     if rest := text[begin:].strip():
@@ -27,13 +29,16 @@ def split(text: str) -> list[str]:
     return found
 
 
-def _ends(match: re.Match[str], rest: str) -> bool:
+def _ends(match: re.Match[str], text: str) -> bool:
     """Say whether a sentence ends here, for a full stop may be of an abbreviation."""
-    if not rest or match["mark"] is None:
+    rest = text[match.end() : match.end() + NEAR].lstrip()
+    if not rest:
         return True
-    word = match["word"].lstrip(OPENING).lower()
-    if match["mark"] == "." and (word in ABBREVIATIONS or re.fullmatch("[a-z]", word)):
-        return False
-    if match["mark"] == "." and word in MAY_END:
-        return rest[0].isupper()
+    if match["mark"] == ".":
+        before = text[max(0, match.start() - NEAR) : match.start()]
+        word = re.split(r"\s", before)[-1].lstrip(OPENING)
+        if word.lower() in ABBREVIATIONS or INITIAL.fullmatch(word):
+            return False
+        if word.lower() in MAY_END:
+            return rest[0].isupper()
     return not rest[0].islower()

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,6 +32,8 @@ from chatd.verifier.rule import (
     shorten,
 )
 from chatd.verifier.watch import Watcher
+
+Said = Literal["pass", "fail", "error", "skip"]
 
 ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 PARTS = {"code": (fences.code, "code block"), "json": (fences.json_text, "JSON")}
@@ -114,22 +116,64 @@ def prepare(checks: Sequence[Check], without: Iterable[str] = ()) -> Checks:
     kept = [c for c in (*always, *named) if c.type not in dropped and c.id not in dropped]
     if len({check.id for check in kept}) < len(kept):
         raise errors.InvalidParams("checks: two have one id")
-    return Checks(tuple(map(_ready, kept)))
+    return Checks(tuple(map(ready, kept)))
 
 
 def verify(
-    checks: Checks, request: Request, reply: Reply, answers: Mapping[str, Answer] | None = None
+    checks: Checks,
+    request: Request,
+    reply: Reply,
+    answers: Mapping[str, Answer] | None = None,
+    done: Mapping[str, CheckResult] | None = None,
 ) -> Verdict:
     """Return what the checks say of the reply; `answers` are those from outside, by check's id.
 
-    An outside check without an answer is an error.
+    An outside check without an answer is an error.  What is in `done` is not looked at again.
     """
-    answers = answers or {}
-    return verdict_of([_result(ready, request, reply, answers) for ready in checks.all], checks)
+    answers, done = answers or {}, done or {}
+    results = [done.get(each.id) or result(each, request, reply, answers) for each in checks.all]
+    return _verdict(results, checks)
 
 
-def verdict_of(results: list[CheckResult], checks: Checks) -> Verdict:
-    """Return the verdict that results make; they are in the order of `checks`."""
+def ready(check: Check) -> Ready:
+    """Return a check with its rule; raises InvalidParams."""
+    kind = KINDS.get(check.type)
+    if kind is None:
+        raise errors.InvalidParams(f"there is no check {_word(check.type)}{near(check.type)}")
+    if not ID.fullmatch(check.id):
+        raise errors.InvalidParams(f"check {kind.type}: its id is not letters, digits and -_.:")
+    if not (math.isfinite(check.weight) and check.weight > 0):
+        raise errors.InvalidParams(f"check {check.id}: its weight is not above 0")
+    if kind.is_outside and check.on != "reply":
+        raise errors.InvalidParams(f"check {check.id} is always on the whole reply")
+    try:
+        return Ready(check, kind, kind.prepare(check.value))
+    except BadValue as exc:
+        raise errors.InvalidParams(f"check {check.id} {exc}") from None
+
+
+def result(
+    ready: Ready, request: Request, reply: Reply, answers: Mapping[str, Answer]
+) -> CheckResult:
+    """Return what one check says of the reply."""
+    began = time.perf_counter()
+    try:
+        found = _answered(ready, answers) if ready.kind.is_outside else _look(ready, request, reply)
+        said = _told(ready, found)
+    except CannotRun as exc:
+        said = broken(ready, str(exc))
+    except Exception as exc:  # noqa: BLE001  # a check that breaks is an error, and never a pass
+        said = broken(ready, f"the check broke: {type(exc).__name__}")
+    said.ms = round((time.perf_counter() - began) * 1000, 3)
+    return said
+
+
+def broken(ready: Ready, why: str) -> CheckResult:
+    """Return that the check could not run."""
+    return _said(ready, "error", 0.0, shorten(why))
+
+
+def _verdict(results: list[CheckResult], checks: Checks) -> Verdict:
     hard = [result.verdict for result in results if result.severity == "hard"]
     failed = hard.count("fail")
     weights = [
@@ -165,53 +209,9 @@ def _names(results: list[CheckResult]) -> str:
     return ", ".join(result.id for result in results)
 
 
-# -- making ready ---------------------------------------------------------------------------------
-
-
-def _ready(check: Check) -> Ready:
-    kind = KINDS.get(check.type)
-    if kind is None:
-        raise errors.InvalidParams(f"there is no check {_word(check.type)}{near(check.type)}")
-    if not ID.fullmatch(check.id):
-        raise errors.InvalidParams(f"check {kind.type}: its id is not letters, digits and -_.:")
-    if not (math.isfinite(check.weight) and check.weight > 0):
-        raise errors.InvalidParams(f"check {check.id}: its weight is not above 0")
-    if kind.is_outside and check.on != "reply":
-        raise errors.InvalidParams(f"check {check.id} is always on the whole reply")
-    try:
-        return Ready(check, kind, kind.prepare(check.value))
-    except BadValue as exc:
-        raise errors.InvalidParams(f"check {check.id} {exc}") from None
-
-
 def _word(name: str) -> str:
     """Return a name that is not known, unless it is more than a name."""
     return f"`{name}`" if ID.fullmatch(name) else "of this name"
-
-
-# -- looking --------------------------------------------------------------------------------------
-
-
-def _result(
-    ready: Ready, request: Request, reply: Reply, answers: Mapping[str, Answer]
-) -> CheckResult:
-    began = time.perf_counter()
-    result = CheckResult(
-        id=ready.id, type=ready.check.type, verdict="error", severity=ready.severity, score=0.0
-    )
-    try:
-        if ready.kind.is_outside:
-            found = _answered(ready, answers)
-        else:
-            found = _look(ready, request, reply)
-    except CannotRun as exc:
-        result.reason = shorten(str(exc))
-    except Exception as exc:  # noqa: BLE001  # a check that breaks is an error, and never a pass
-        result.reason = f"the check broke: {type(exc).__name__}"
-    else:
-        _tell(result, ready, found)
-    result.ms = round((time.perf_counter() - began) * 1000, 3)
-    return result
 
 
 def _answered(ready: Ready, answers: Mapping[str, Answer]) -> Found:
@@ -242,14 +242,24 @@ def _opposite(found: Found) -> Found:
     return Found(not found.holds, "" if found.holds else found.detail)
 
 
-def _tell(result: CheckResult, ready: Ready, found: Found) -> None:
+def _told(ready: Ready, found: Found) -> CheckResult:
     if found.holds is None:
-        result.verdict, result.reason, result.score = "skip", shorten(found.detail), 1.0
-        return
-    result.verdict = "pass" if found.holds else "fail"
-    result.score = float(found.holds) if found.score is None else found.score
-    if not found.holds:
-        result.reason = _reason(ready, found.detail)
+        return _said(ready, "skip", 1.0, shorten(found.detail))
+    score = float(found.holds) if found.score is None else found.score
+    if found.holds:
+        return _said(ready, "pass", score, "")
+    return _said(ready, "fail", score, _reason(ready, found.detail))
+
+
+def _said(ready: Ready, verdict: Said, score: float, reason: str) -> CheckResult:
+    return CheckResult(
+        id=ready.id,
+        type=ready.check.type,
+        verdict=verdict,
+        severity=ready.severity,
+        score=score,
+        reason=reason,
+    )
 
 
 def _reason(ready: Ready, detail: str) -> str:
