@@ -106,8 +106,8 @@ DISCOVER = Method("rpc.discover", Nothing, Discovered, "Describe this interface 
 METHODS: dict[str, Method[Struct, Struct]] = {
     method.name: method  # type: ignore[misc]  # one table of many parameter types
     for method in (
-        HELLO, PING, STATUS, LIMITS,
-        START, ATTACH, CANCEL, GET, VALIDATE, REFINE, VERDICT, FEEDBACK,
+        HELLO, PING, STATUS, LIMITS, LOGS,
+        START, ATTACH, CANCEL, GET, PROMPTS, VALIDATE, REFINE, VERDICT, FEEDBACK,
         CHATS, CHAT, SEARCH, RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, SELECT, CHECKS,
         WIPE, WATCH,
         FILE,

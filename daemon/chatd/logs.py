@@ -17,11 +17,14 @@ from typing import TextIO
 from chat_rpc import paths
 from chatd import journald
 from chatd.config import Logging
+from chatd.ring import Ring
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 JOURNAL_FORMAT = "%(name)s: %(message)s"  # the journal knows when, and how bad it is
 STDERR = 2
 SILENCED = ("openai", "httpx2", "httpcore2", "asyncio")
+
+RING = Ring()  # what `system.logs` tells
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -101,7 +104,10 @@ def configure(settings: Logging) -> None:
     Calling it again replaces what an earlier call did, so that no line is ever printed twice.
     """
     os.environ.pop("OPENAI_LOG", None)  # it would print whole requests
-    handlers: dict[str, dict[str, object]] = {"console": _console(settings)}
+    handlers: dict[str, dict[str, object]] = {
+        "console": _console(settings),
+        "ring": {"()": lambda: RING, "formatter": "bare"},
+    }
     if settings.file is not None:
         handlers["file"] = {
             "()": OwnFileHandler,
@@ -120,6 +126,7 @@ def configure(settings: Logging) -> None:
             "disable_existing_loggers": False,
             "formatters": {
                 "plain": {"()": TextFreeFormatter, "format": FORMAT},
+                "bare": {"()": TextFreeFormatter},
                 "journal": {"()": TextFreeFormatter, "format": JOURNAL_FORMAT},
                 "priority": {"()": PriorityFormatter, "format": JOURNAL_FORMAT},
             },

@@ -16,8 +16,18 @@ Tell = Callable[[int], None]
 class Lane:
     """The slots of one server, and the queue before them."""
 
+    slots: int
     free: int
-    waiting: deque[tuple[asyncio.Future[None], Tell]] = field(default_factory=deque)
+    waiting: deque["Waiter"] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A turn before a server's slots."""
+
+    uid: int
+    turn: asyncio.Future[None]
+    tell: Tell
 
 
 class Scheduler:
@@ -27,10 +37,10 @@ class Scheduler:
         self._lanes: dict[str, Lane] = {}
 
     @asynccontextmanager
-    async def slot(self, url: str, slots: int, tell: Tell) -> AsyncIterator[None]:
+    async def slot(self, url: str, slots: int, uid: int, tell: Tell) -> AsyncIterator[None]:
         """Hold one of the server's slots; `tell(place)` is called whenever the place changes."""
-        lane = self._lanes.setdefault(url, Lane(slots))
-        await self._enter(lane, tell)
+        lane = self._lanes.setdefault(url, Lane(slots, slots))
+        await self._enter(lane, uid, tell)
         try:
             yield
         finally:
@@ -40,32 +50,43 @@ class Scheduler:
     def queued(self) -> int:
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
-    async def _enter(self, lane: Lane, tell: Tell) -> None:
+    def busy(self, url: str) -> int:
+        """Return how many slots of a server are taken, by all users."""
+        lane = self._lanes.get(url)
+        return lane.slots - lane.free if lane else 0
+
+    def waiting(self, url: str, uid: int) -> int:
+        """Return how many turns of a user wait for a server."""
+        lane = self._lanes.get(url)
+        return sum(waiter.uid == uid for waiter in lane.waiting) if lane else 0
+
+    async def _enter(self, lane: Lane, uid: int, tell: Tell) -> None:
         if lane.free > 0:
             lane.free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        lane.waiting.append((turn, tell))
+        waiter = Waiter(uid, turn, tell)
+        lane.waiting.append(waiter)
         tell(len(lane.waiting))
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave(lane)  # the slot was given in the moment of the cancellation
-            elif (turn, tell) in lane.waiting:
-                lane.waiting.remove((turn, tell))
+            elif waiter in lane.waiting:
+                lane.waiting.remove(waiter)
                 self._tell_places(lane)
             raise
 
     def _leave(self, lane: Lane) -> None:
         while lane.waiting:
-            turn, _ = lane.waiting.popleft()
-            if not turn.done():  # a cancelled one stands here until its task wakes
-                turn.set_result(None)
+            waiter = lane.waiting.popleft()
+            if not waiter.turn.done():  # a cancelled one stands here until its task wakes
+                waiter.turn.set_result(None)
                 self._tell_places(lane)
                 return
         lane.free += 1
 
     def _tell_places(self, lane: Lane) -> None:
-        for place, (_, tell) in enumerate(islice(lane.waiting, TOLD), 1):
-            tell(place)
+        for place, waiter in enumerate(islice(lane.waiting, TOLD), 1):
+            waiter.tell(place)

@@ -39,10 +39,10 @@ async def test_who_waits_far_behind_is_told_no_place_until_it_is_near() -> None:
     told: list[tuple[int, int]] = []
 
     async def ask(number: int) -> None:
-        async with queue.slot("url", 1, lambda place: told.append((number, place))):
+        async with queue.slot("url", 1, 0, lambda place: told.append((number, place))):
             pass
 
-    async with asyncio.TaskGroup() as group, queue.slot("url", 1, lambda _: None):
+    async with asyncio.TaskGroup() as group, queue.slot("url", 1, 0, lambda _: None):
         for number in range(1, 101):
             group.create_task(ask(number))
         await asyncio.sleep(0)

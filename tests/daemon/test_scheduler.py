@@ -18,7 +18,7 @@ class Turn:
         self._scheduler = scheduler
 
     async def run(self) -> None:
-        async with self._scheduler.slot(URL, 1, lambda place: None):
+        async with self._scheduler.slot(URL, 1, 0, lambda place: None):
             self.has_slot = True
             await self.go.wait()
 

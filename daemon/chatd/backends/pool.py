@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,6 +106,19 @@ class Pool:
             lines.append(Model(model=demo.MODEL, backend="engine", url="built in", demo=True))
         return lines
 
+    def addresses(self, uid: int) -> list[tuple[str, str, int]]:
+        """Return name, URL and slots of the servers that are there for `uid`; none is asked."""
+        there = [
+            (each.name, str(each.url).rstrip("/"), each.slots) for each in self._config.servers
+        ]
+        if self._config.finding.enabled:
+            there += [
+                (name, _url(port), self._config.finding.slots)
+                for name, port, row in self._listening()
+                if owners.is_trusted(row.uid, uid)
+            ]
+        return there
+
     async def probe(self, uid: int) -> list[Probe]:
         """Look at every server now."""
         for known in self._known.values():
@@ -185,13 +199,15 @@ class Pool:
         return self._known[key]
 
     def _found_servers(self, uid: int) -> list[Known]:
+        return [self._found_server(uid, *found) for found in self._listening()]
+
+    def _listening(self) -> Iterator[tuple[str, int, owners.Row]]:
+        """Yield name, port and socket of what listens where a model server usually does."""
         listeners = owners.listeners()
-        found = []
         for name, ports in self._config.finding.ports.items():
             for port in ports:
                 if row := listeners.get(port):
-                    found.append(self._found_server(uid, name, port, row))
-        return found
+                    yield name, port, row
 
     def _found_server(self, uid: int, name: str, port: int, row: owners.Row) -> Known:
         key = (uid, f"{name}:{port}")
@@ -204,7 +220,7 @@ class Pool:
                 if not others or not all(owners.is_trusted(owner, uid) for owner in others):
                     raise http.Refused(_distrust(others))
 
-            url = f"http://127.0.0.1:{port}/v1"
+            url = _url(port)
             known = self._known[key] = Known(None, name, url)
             known.server = _server_class()(
                 name,
@@ -233,6 +249,10 @@ class Pool:
                 known.models, known.note = {}, exc.message
             known.until = asyncio.get_running_loop().time() + finding.fresh_s
         log.debug("server %s: %d models", known.name, len(known.models))
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/v1"
 
 
 def plain_name(model: str) -> str:

@@ -25,6 +25,7 @@ from chatd.chats.session import Session, chat_made
 from chatd.chats.turns import Chat, Turn, boot_s, joined, new_id
 
 SNIPPET_CHARS = 80
+PROMPT_CHARS = 4096
 
 # a turn that is done: prompt, data, system prompt, files, reply, ending
 Whole = tuple[str, str, str | None, list[File], str, Ending | None]
@@ -217,6 +218,19 @@ def search(session: Session, words: str, limit: int) -> list[methods.Found]:
         if len(found) == limit:
             break
     return found
+
+
+def prompts(session: Session, limit: int) -> list[str]:
+    """Return what was asked last, newest first, each once; nobody asks pages again by hand."""
+    found: dict[str, None] = {}
+    for turn in sorted(session.turns.values(), key=lambda turn: turn.boot_s, reverse=True):
+        if len(found) == limit:
+            break
+        if not session.chats[turn.chat].is_deleted and not turn.is_damaged:
+            prompt = session.prompt(turn)
+            if prompt.strip() and len(prompt) <= PROMPT_CHARS:
+                found[prompt] = None
+    return list(found)
 
 
 def _write(session: Session, chat: Chat, record: ChatRecord) -> None:

@@ -139,6 +139,13 @@ class Memory:
             made.prompt, made.data, made.system, made.files, text, made.demands, made.feedback
         )
 
+    def prompt(self, turn: Turn) -> str:
+        """Return what was asked, without reading the rest."""
+        if turn.texts is not None:
+            return turn.texts.prompt
+        lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
+        return records.read_turn(lines)[0].prompt
+
     def _thought(self, turn: Turn) -> str:
         """Return what the model of the last attempt thought; only the journal has it."""
         if turn.is_damaged:

@@ -5,8 +5,9 @@ import time
 
 from chat_rpc import PROTOCOL, __version__, methods
 from chatd.handlers.context import Context, Peer
+from chatd.logs import RING
 
-FEATURES = ["attach", "keys"]
+FEATURES = ["attach", "files", "keys", "logs", "names", "prompts", "tree"]
 
 
 def hello(context: Context, peer: Peer, params: methods.Nothing) -> methods.Hello:
@@ -28,6 +29,10 @@ def limits(context: Context, peer: Peer, params: methods.Nothing) -> methods.Lim
     return context.limits
 
 
+def logs(context: Context, peer: Peer, params: methods.Logs) -> methods.LogPage:
+    return RING.page(peer.uid, params.after, params.limit)
+
+
 def status(context: Context, peer: Peer, params: methods.Nothing) -> methods.Status:
     session = context.sessions.of(peer.uid)
     states = [turn.state for turn in session.turns.values() if turn.ending is None]
@@ -44,4 +49,14 @@ def status(context: Context, peer: Peer, params: methods.Nothing) -> methods.Sta
         running=states.count("running"),
         queued=states.count("queued"),
         engine="running" if engine.is_running else "stopped" if engine.is_installed else "missing",
+        servers=[
+            methods.ServerStatus(
+                backend=name,
+                url=url,
+                slots=slots,
+                busy=context.scheduler.busy(url),
+                queued=context.scheduler.waiting(url, peer.uid),
+            )
+            for name, url, slots in context.pool.addresses(peer.uid)
+        ],
     )

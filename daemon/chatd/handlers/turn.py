@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chat_rpc import errors, methods
-from chatd.chats import following
+from chatd.chats import conversations, following
 from chatd.chats.session import Session
 from chatd.chats.turns import Turn
 from chatd.handlers.context import Context, Peer, Then
@@ -57,6 +57,11 @@ def get(context: Context, peer: Peer, params: methods.TurnGet) -> methods.Turn:
     if params.tried:
         view.tried = session.tried(turn)
     return view
+
+
+def prompts(context: Context, peer: Peer, params: methods.Recent) -> methods.Prompts:
+    session = context.sessions.of(peer.uid)
+    return methods.Prompts(conversations.prompts(session, params.limit))
 
 
 def _started(

@@ -144,7 +144,7 @@ class Loop:
             choice = await self._pool.choose(self.session.uid, step.model)
             self._refuse_unfit(choice)
             url, slots = choice.server.url, choice.server.slots
-            async with self._scheduler.slot(url, slots, self._tell_place):
+            async with self._scheduler.slot(url, slots, self.session.uid, self._tell_place):
                 attempt = self._begin(choice)
                 await self._ask(attempt, step)
         except errors.RpcError as exc:
