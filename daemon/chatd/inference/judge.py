@@ -73,19 +73,19 @@ class Judges:
             choice = await self._pool.choose(uid, model)
             if choice.is_demo:
                 return _error(id_, "the built-in demo is no judge")
-            return await self._answer(id_, choice, asked, request, reply)
+            return await self._answer(uid, id_, choice, asked, request, reply)
         except errors.RpcError as exc:
             return _error(id_, f"the judge: {exc.message}")
         except TimeoutError:
             return _error(id_, "the judge has not answered in time")
 
     async def _answer(
-        self, id_: str, choice: Choice, asked: Judge, request: Request, reply: Reply
+        self, uid: int, id_: str, choice: Choice, asked: Judge, request: Request, reply: Reply
     ) -> Answer:
         server = choice.server
         question = "\n\n".join(part for part in (request.prompt, request.data) if part)
         async with (
-            self._scheduler.slot(server.url, server.slots, _tell_nobody),
+            self._scheduler.slot(server.url, server.slots, uid, _tell_nobody),
             asyncio.timeout(self._limits.first_token_s),
         ):
             state = {"question": question, "reply": reply.text}
