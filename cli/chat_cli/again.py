@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from chat_cli import editor, link, naming, output, question, views
+from chat_cli import editor, link, naming, output, question, terminals, views
 from chat_cli.answering import Shown, answer, refined
 from chat_cli.flags import AsJson, Model, Quiet
 from chat_rpc import methods, person
@@ -92,6 +92,7 @@ def _instead_of(turn: methods.Turn, prompt: str, model: str | None) -> methods.T
         key=question.new_key(),
         model=person.load().model_of(model or turn.asked),
         instead_of=turn.turn,
+        terminal=terminals.terminal(),
         priority=question.priority(None),
     )
 

@@ -32,7 +32,8 @@ ENVIRONMENT = {
 }
 NAMES = """\
 Where a command takes ID, a conversation is named by its title, by its id or by the
-beginning of its id. Without one it is the conversation that you used last.
+beginning of its id. Without one it is the conversation that you used last, in this
+terminal if there is one.
 
   4fq          the conversation whose id begins so
   deploy       the one of this title

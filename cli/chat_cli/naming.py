@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from chat_cli import output
+from chat_cli import output, terminals
 from chat_rpc import errors, methods
 from chat_rpc.client import Client
 
@@ -47,19 +47,26 @@ Named = Annotated[
         metavar="[ID[@N]]",
         show_default=False,
         help="A title or the beginning of an id, and the number of a turn: 1, 2, or -1 for the "
-        "last. @N is a turn of the conversation that you used last. Default: its last turn.",
+        "last. @N is a turn of the conversation that you used last, in this terminal if there is "
+        "one. Default: its last turn.",
     ),
 ]
 
 
 def chat_of(client: Client, name: str | None) -> str:
-    """Return what the daemon is to be told: the name, or the id of the chat that was used last."""
+    """Return what the daemon is to be told: the name, or the id of the chat that was used last.
+
+    That is one of this terminal, where there is one, as for -c.
+    """
     if name is not None:
         return name
-    last = client.call(methods.CHATS, methods.Page(limit=1)).chats
-    if not last:
-        raise errors.NoSuchChat("there is no conversation yet")
-    return last[0].chat
+    here = terminals.terminal()
+    places = (None,) if here is None else (here, None)
+    for place in places:
+        page = methods.Page(limit=1, terminal=place)
+        if chats := client.call(methods.CHATS, page).chats:
+            return chats[0].chat
+    raise errors.NoSuchChat("there is no conversation yet")
 
 
 def turn_of(client: Client, name: Name) -> methods.Turn:

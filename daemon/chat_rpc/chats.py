@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chat_rpc.shapes import Id, Params, State, Title, Turn
+from chat_rpc.shapes import Id, Params, State, Terminal, Title, Turn
 from chat_rpc.turns import Checks, Said, Tries
 
 
@@ -14,6 +14,7 @@ class Page(Params):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     after: Id | None = None
     deleted: bool = False
+    terminal: Terminal | None = None
 
 
 class ChatLine(Struct, kw_only=True):

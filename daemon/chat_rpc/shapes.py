@@ -20,6 +20,7 @@ ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled", "interrupted
 Key = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:-]{1,64}\Z")]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
+Terminal = Annotated[str, Meta(pattern=r"\A[0-9.]{1,40}\Z")]
 
 
 class Params(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):

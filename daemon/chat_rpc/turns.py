@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from chat_rpc.checks import Answer, Check, Verdict, Word
-from chat_rpc.shapes import Id, Key, Params, Priority, State, Thumb, Title, Turn
+from chat_rpc.shapes import Id, Key, Params, Priority, State, Terminal, Thumb, Title, Turn
 
 FILES_PER_TURN = 64
 Tries = Annotated[int, Meta(ge=1, le=10)]
@@ -33,7 +33,7 @@ class TurnStart(Params):
     chat: Title | None = None
     name: Title | None = None
     last: Literal["terminal", "anywhere"] | None = None
-    terminal: Annotated[str, Meta(pattern=r"\A[0-9.]{1,40}\Z")] | None = None
+    terminal: Terminal | None = None
     instead_of: Id | None = None
     priority: Priority = "normal"
     options: dict[str, Any] = {}  # Any: JSON, for the model server

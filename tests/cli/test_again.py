@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import RunChat
-from tests.harness import CHAT, Daemon, Ran, run
+from tests.harness import BIN, CHAT, Daemon, Ran, run
+from tests.shells import Shell
 
 
 def ask(chat: RunChat, words: str) -> str:
@@ -156,3 +157,18 @@ def test_show_tells_of_thumb_and_feedback(chat: RunChat) -> None:
     chat("good")
     shown = chat("show").out.decode()
     assert "(made anew, after: shorter, please)\n(good)\n" in shown
+
+
+def test_without_an_id_it_is_the_chat_that_was_used_last_in_this_terminal(
+    chat: RunChat, chatd: Daemon, tmp_path: Path
+) -> None:
+    place = {"PATH": f"{BIN}:{os.environ['PATH']}", "CHATD_SOCKET": str(chatd.socket)}
+    here = Shell("bash", "", tmp_path, place)
+    here.type("chat -0 -q -m echo asked he''re\n")
+    here.read_until(r"asked here\s(?s:.)*READY>")
+    ask(chat, "asked elsewhere")
+    here.type("chat show\n")
+    shown = here.read_until(r"\r\n\r\n(?s:.)*READY>")
+    here.close()
+    assert "> asked here" in shown
+    assert chat("show").out.startswith(b"> asked elsewhere")

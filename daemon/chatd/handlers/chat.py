@@ -13,11 +13,7 @@ from chatd.inference import END_S
 
 def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPage:
     session = context.sessions.of(peer.uid)
-    chats = sorted(
-        session.there(deleted=params.deleted),
-        key=lambda chat: (chat.used_boot_s, chat.id),  # the wall's clock may have been set back
-        reverse=True,
-    )
+    chats = _by_use(session, params)
     begin = 0
     if params.after is not None:
         begin = chats.index(session.chat(params.after, deleted=params.deleted)) + 1
@@ -148,6 +144,16 @@ def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
 
 def _watch(readers: list[Reader], peer: Peer) -> None:
     following.listen(readers, peer)
+
+
+def _by_use(session: Session, params: methods.Page) -> list[Chat]:
+    """Return the chats of a list, last used first; the wall's clock may have been set back."""
+    used = {chat.id: chat.used_boot_s for chat in session.chats.values()}
+    if params.terminal is not None:
+        there = [turn for turn in session.turns.values() if turn.terminal == params.terminal]
+        used = {turn.chat: turn.boot_s for turn in sorted(there, key=lambda turn: turn.boot_s)}
+    chats = [chat for chat in session.there(deleted=params.deleted) if chat.id in used]
+    return sorted(chats, key=lambda chat: (used[chat.id], chat.id), reverse=True)
 
 
 def _whole(session: Session, chat: Chat, *, all_: bool = False) -> methods.Chat:
