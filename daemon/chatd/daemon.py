@@ -112,9 +112,9 @@ def _figures(context: Context) -> str:
     used = sum(session.files.used_bytes for session in context.sessions)
     store = context.sessions.store.status(used)
     return (
-        f"{context.inference.unfinished - queued} turns running, {queued} queued, "
-        f"{context.connections()} connections, "
-        f"{store.used_bytes // MIB} MiB of {store.size_bytes // MIB} used"
+        f"turns: {context.inference.unfinished - queued} running, {queued} queued; "
+        f"connections: {context.connections()}; "
+        f"store: {store.used_bytes // MIB} of {store.size_bytes // MIB} MiB"
     )
 
 

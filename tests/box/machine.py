@@ -120,7 +120,7 @@ class Machine:
 
     def show(self, name: str, unit: str = "chatd.service") -> str:
         """Return one property of a unit."""
-        return self.systemctl("show", "--value", "--property", name, unit).strip()
+        return self.box.show(unit, name)
 
     def kill(self, signal: str) -> None:
         """Send the daemon a signal, and its engine none."""

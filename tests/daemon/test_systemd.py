@@ -39,7 +39,9 @@ def ping(path: Path) -> None:
 def test_systemd_is_told_when_chatd_is_ready_and_when_it_stops(manager: Manager) -> None:
     daemon = manager.daemon(ALONE).start()
     assert manager.hear() == {"READY": "1"}
-    assert manager.hear()["STATUS"].startswith("0 turns running, 0 queued, 0 connections, 0 MiB of")
+    assert manager.hear()["STATUS"].startswith(
+        "turns: 0 running, 0 queued; connections: 0; store: 0 of "
+    )
     daemon.stop()
     assert manager.hear_until("STOPPING")[-1] == {"STOPPING": "1"}
     assert manager.hear() == {"STATUS": ""}, "no figures stay behind"
@@ -51,10 +53,10 @@ def test_the_status_has_live_figures(manager: Manager, scripted: ModelServer) ->
     with daemon.client() as client:
         asked = [methods.TurnStart(prompt="x", key=f"k{n}", model="stall") for n in range(3)]
         turns = [client.call(methods.START, one).turn for one in asked]
-        manager.hear_until("STATUS", "1 turns running, 2 queued, 1 connections, 0 MiB of ")
+        manager.hear_until("STATUS", "turns: 1 running, 2 queued; connections: 1; store: 0 of ")
         for turn in turns:
             client.call(methods.CANCEL, methods.TurnNamed(turn=turn))
-    manager.hear_until("STATUS", "0 turns running, 0 queued, 0 connections")
+    manager.hear_until("STATUS", "turns: 0 running, 0 queued; connections: 0;")
     daemon.stop()
 
 

@@ -83,8 +83,8 @@ def test_without_systemd_python_lines_still_have_their_priority(without: Machine
 
 def test_systemctl_status_has_live_figures(machine: Machine) -> None:
     asked = methods.TurnStart(prompt=machine.prompt(), key="status", model="stall")
-    figures = "1 turns running, 0 queued, 1 connections, "
+    figures = "turns: 1 running, 0 queued; connections: 1; store: 0 of 2048 MiB"
     with machine.client() as client:
         turn = client.call(methods.START, asked).turn
-        wait_for(lambda: machine.show("StatusText").startswith(figures), "the figures")
+        wait_for(lambda: machine.show("StatusText") == figures, "the figures")
         client.call(methods.CANCEL, methods.TurnNamed(turn=turn))

@@ -87,6 +87,11 @@ class Person:
         assert ran.status == 0, ran.err
         return ran.out.decode().strip()
 
+    @property
+    def pid(self) -> str:
+        """The process id of this person's chatd, 0 for none."""
+        return self.systemctl("show", "--value", "--property", "MainPID", "chatd.service")
+
     def chat(self, *arguments: str) -> Ran:
         return self.run(f"/home/{self.name}/.local/bin/chat", *arguments)
 
@@ -106,9 +111,8 @@ def test_a_users_own_chatd_is_a_unit_of_hers(anna: Person) -> None:
     assert (asked.status, "tmpfs" in asked.out.decode()) == (0, True), asked.err
     assert "starting chatd" not in asked.err
     assert anna.systemctl("is-active", "chatd.service") == "active"
-    pid = anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service")
-    assert f"pid {pid}".encode() in anna.chat("status").out
-    runs = anna.box.path(f"/proc/{pid}/cmdline").read_bytes()
+    assert f"pid {anna.pid}".encode() in anna.chat("status").out
+    runs = anna.box.path(f"/proc/{anna.pid}/cmdline").read_bytes()
     assert b"/home/anna/.local/share/chatd/" in runs
 
 
@@ -117,15 +121,9 @@ def test_a_users_own_chatd_keeps_its_turns_over_a_restart_and_a_kill(anna: Perso
     assert before
     anna.systemctl("restart", "chatd.service")
     assert anna.chat("list").out == before
-    killed = anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service")
+    killed = anna.pid
     anna.systemctl("kill", "--signal", "KILL", "--kill-who=main", "chatd.service")
-    wait_for(
-        lambda: (
-            anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service")
-            not in ("0", killed)
-        ),
-        "the next chatd",
-    )
+    wait_for(lambda: anna.pid not in ("0", killed), "the next chatd")
     assert anna.chat("list").out == before
 
 
@@ -147,10 +145,10 @@ def test_a_users_own_chatd_is_as_closed_as_it_is_said(anna: Person) -> None:
 
 
 def test_a_users_own_chatd_reloads(anna: Person) -> None:
-    before = anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service")
+    before = anna.pid
     anna.write(".config/chatd/chatd.toml", "[finding]\nenabled = false\n")
     anna.systemctl("reload", "chatd.service")
-    assert anna.systemctl("show", "--value", "--property", "MainPID", "chatd.service") == before
+    assert anna.pid == before
     # in RAM the journal is not split by user, and she may not read it
     said = anna.box.do("journalctl", "--no-pager", "_SYSTEMD_USER_UNIT=chatd.service")
     assert "chatd.toml was read again; changed: finding" in said

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.box.machine import TREE, Machine, install
+from tests.box.machine import Machine, install
 from tests.campaigns.restart import under_load
-from tests.harness import INSTALLED_FROM, Ran
+from tests.harness import Ran, copy_tree
 
 from chat_rpc import __version__, methods
 
@@ -45,9 +45,7 @@ class Upgrade:
 def upgrade(machine: Machine) -> Iterator[Upgrade]:
     """A tree of version 9.9.9; afterwards the old version is in use again."""
     box = machine.box
-    box.do("mkdir", "-p", f"{NEWER}/daemon")
-    for name in INSTALLED_FROM:
-        box.do("cp", "-r", f"{TREE}/{name}", f"{NEWER}/{name}")
+    copy_tree(box.path(NEWER))
     newer = Upgrade(machine)
     newer.edit("daemon/chat_rpc/__init__.py", __version__, "9.9.9")
     yield newer
@@ -78,7 +76,8 @@ def test_a_version_that_does_not_start_gives_way_to_the_one_before(upgrade: Upgr
         "daemon/chatd/daemon.py", "    settings, sessions =", "    raise OSError\n    a, b ="
     )
     upgrade.edit("systemd/chatd.service", "TasksMax=512", "TasksMax=500")
-    under_load(machine, lambda: ran.append(upgrade.run()))
+    figures = under_load(machine, lambda: ran.append(upgrade.run()))
+    print(figures)  # noqa: T201  # for pytest -s
     assert ran[0].status == 1
     *said, last = ran[0].err.splitlines()
     assert last.startswith("install.sh: step 8/9 starting it failed: journalctl -u chatd tells why")
