@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chat_cli import output
+from chat_cli import manual, output
 from chat_cli.exits import EXITS
-from chat_cli.verbs import VERBS
+from chat_cli.outline import Command, outline
+from chat_cli.verbs import VERBS, Verb
 from chat_rpc import errors, methods
 from chatd import config
 from chatd.store import journal
@@ -43,6 +45,12 @@ def text_files() -> Iterator[Path]:
             path = Path(directory, name)
             if path.is_file() and not path.is_symlink() and b"\0" not in path.read_bytes():
                 yield path
+
+
+def every_command() -> Iterator[Command]:
+    for command in outline():
+        yield command
+        yield from command.commands
 
 
 PAGES = sorted(path for path in text_files() if path.suffix == ".md")
@@ -153,6 +161,38 @@ def test_the_bare_machine_of_ci_gets_every_package_that_the_quick_start_names() 
 
 def test_the_quick_start_has_one_block_to_ask_and_one_to_test() -> None:
     assert len(blocks(README, "sh", under="Quick start")) == 2
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "man").iterdir()), ids=lambda page: page.name)
+def test_a_man_page_has_nothing_that_man_warns_of(page: Path) -> None:
+    if shutil.which("man") is None:
+        pytest.skip("there is no man here")
+    ran = run(["man", "--warnings", "-Tutf8", "-P", "cat", "-l", str(page)], env={"MANROFFSEQ": ""})
+    assert (ran.status, ran.err) == (0, "")
+    assert page.name.partition(".")[0].encode() in ran.out
+
+
+@pytest.mark.parametrize("command", list(every_command()), ids=lambda command: command.name)
+def test_the_man_page_tells_of_every_command_and_flag(command: Command) -> None:
+    text = (DOCS / "man/chat.1").read_text().replace("\\-", "-")
+    part = text.partition(f"\n.SS \\fBchat {command.name}\\fR")[2].partition("\n.SS ")[0]
+    assert part
+    for flag in command.flags:
+        assert all(f"\\fB{name}\\fR" in part for name in flag.names)
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
+def test_the_help_of_chat_tells_of_every_command(verb: Verb) -> None:
+    assert re.search(
+        rf"^  {verb.name} +{re.escape(verb.summary)}$", manual.overview(), re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("command", list(every_command()), ids=lambda command: command.name)
+def test_the_help_of_a_command_has_an_example(command: Command) -> None:
+    assert re.search(
+        rf"^  .*\bchat {command.name if ' ' in command.name else ''}", command.text, re.M
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)

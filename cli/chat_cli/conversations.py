@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from chat_cli import link, naming, output, spans
-from chat_cli.flags import IsRaw
 from chat_rpc import methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -75,7 +74,9 @@ def show(
     attempts: Annotated[
         bool, typer.Option("--attempts", help="With each attempt, and what the checks said of it.")
     ] = False,
-    is_raw: IsRaw = False,
+    is_raw: Annotated[
+        bool, typer.Option("--raw", help="Do not render Markdown on a terminal.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a conversation, or one turn of it.

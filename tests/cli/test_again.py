@@ -102,6 +102,20 @@ def test_an_editor_that_fails_has_nothing_asked_and_nothing_is_left(
     assert edit(chatd, tmp_path / "ed", "", "nowhere").status == 66
 
 
+def test_vim_is_told_to_keep_no_copies(chat: RunChat, chatd: Daemon, tmp_path: Path) -> None:
+    ask(chat, "one")
+    vim = tmp_path / "bin/vim"
+    vim.parent.mkdir()
+    vim.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{tmp_path}/arguments"\n')
+    vim.chmod(0o755)
+    place = {"CHATD_SOCKET": str(chatd.socket), "VISUAL": f"{vim} -X", "EDITOR": ""}
+    ran = run([CHAT, "edit"], env=place)
+    told = (tmp_path / "arguments").read_text().splitlines()
+    assert told[:4] == ["-X", "-n", "-i", "NONE"]
+    assert "noundofile" in told[5]
+    assert "may keep copies" not in ran.err
+
+
 def test_no_editor_is_told(chat: RunChat, chatd: Daemon) -> None:
     ask(chat, "one")
     place = {"CHATD_SOCKET": str(chatd.socket), "EDITOR": "nowhere", "VISUAL": ""}

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import InPrivate
 from tests.conftest import RunChat, StartDaemon
 from tests.harness import CHAT, ModelServer, Ran, configured, run
 
@@ -45,6 +46,31 @@ def test_a_socket_that_may_not_be_entered_is_bad_and_explained(
     assert (ran.status, found(ran)["chatd"]["state"]) == (1, "bad")
     assert "permission denied" in found(ran)["chatd"]["says"]
     listener.close()
+
+
+def test_a_socket_that_was_left_behind_is_a_warning_and_nothing_is_started(
+    in_private: InPrivate, tmp_path: Path
+) -> None:
+    ran = in_private("""
+        mkdir -m 700 /dev/shm/chatd-$(id -u) /dev/shm/chatd-$(id -u)/chatd
+        python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \
+            /dev/shm/chatd-$(id -u)/chatd/chatd.sock
+        $CHAT doctor --json; status=$?
+        ls /dev/shm/chatd-$(id -u)/chatd; exit $status
+    """)
+    finding = json.loads(ran.out.splitlines()[0])
+    assert (ran.status, finding["name"], finding["state"]) == (0, "chatd", "warning")
+    assert "left behind" in finding["says"]
+    assert ran.out.splitlines()[-1] == b"chatd.sock"
+
+
+def test_no_place_for_a_store_is_bad(in_private: InPrivate) -> None:
+    ran = in_private("""
+        mkdir -m 755 /dev/shm/chatd-$(id -u); $CHAT doctor --json
+    """)
+    finding = json.loads(ran.out.splitlines()[0])
+    assert (ran.status, finding["state"]) == (1, "bad")
+    assert "not yours alone" in finding["says"]
 
 
 def test_no_model_server_is_told_with_the_usual_ports(start_daemon: StartDaemon) -> None:
