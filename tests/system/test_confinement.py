@@ -26,10 +26,20 @@ if libc.ptrace(16, int(sys.argv[1]), 0, 0):  # PTRACE_ATTACH
     sys.exit(os.strerror(ctypes.get_errno()))
 """
 STORE_BYTES = 2 * 2**30
-FILL_AS_CHATD = f"""
+AS_PART_OF_CHATD = """
 for group in $(find /sys/fs/cgroup -path '*/chatd.service/cgroup.procs'); do echo $$ >$group; done
-dd if=/dev/zero of={STORE}/ballast bs=1M
 """
+FILL_AS_CHATD = AS_PART_OF_CHATD + f"dd if=/dev/zero of={STORE}/ballast bs=1M"
+FILL_UNTIL_GONE = (
+    AS_PART_OF_CHATD
+    + f"""
+for number in $(seq 200); do
+    dd if=/dev/zero of={STORE}/ballast bs=1M count=1 seek=$number conv=notrunc
+    kill -0 {{pid}} || exit 0
+done
+exit 1
+"""
+)
 AS_CHATD = ("setpriv", "--reuid", "chatd", "--regid", "chatd", "--clear-groups")
 
 
@@ -213,3 +223,19 @@ def test_what_chatd_may_take_is_enough_for_a_full_mount_its_heap_and_the_engine(
     finally:
         machine.box.do("rm", f"{STORE}/ballast")
     assert machine.answers()
+
+
+def test_where_memory_is_short_the_engine_goes_first_and_chatd_goes_on(machine: Machine) -> None:
+    with machine.changed("chatd.service", "[Service]\nMemoryMax=200M\n"):
+        machine.restart()
+        assert machine.chat("-0", "-m", "demo", "What is tmpfs?").status == 0, "the engine runs"
+        before, engine = machine.pid, engine_of(machine)
+        try:
+            script = FILL_UNTIL_GONE.format(pid=engine)
+            machine.box.do("sh", "-c", script)
+            assert (machine.pid, machine.show("SubState")) == (before, "running")
+            assert machine.answers()
+        finally:
+            machine.box.do("rm", f"{STORE}/ballast")
+        assert machine.chat("-0", "-m", "demo", "What is tmpfs?").status == 0, "there is another"
+    machine.restart()
