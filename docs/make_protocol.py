@@ -88,9 +88,8 @@ in `socat -t 600 - "UNIX-CONNECT:$socket"`.
 - A lost connection stops nothing. `turn.attach` with the last `seq` that came sends the rest, over
   any connection of the same user, also when chatd was killed and started again meanwhile.
 - A turn that had not ended when chatd did is asked again by the next one. A new `attempt` voids all
-  deltas before it: the reply is what comes after the last. A chat that turns out to be too long
-  for the model is a new attempt as well. A turn that chatd's end found in its tenth attempt
-  or a later one is `interrupted`.
+  deltas before it: the reply is what comes after the last. A turn of which ten attempts were cut
+  short by the ends of chatd is `interrupted`.
 - `key` makes a second `turn.start` harmless. The same request with the same key of the same user is
   the same turn, told from its beginning; another request with it is an error. A key is kept as long
   as its turn.
@@ -100,6 +99,23 @@ in `socat -t 600 - "UNIX-CONNECT:$socket"`.
   long that takes; no model waits for it. Of the events of chats none is kept: who leaves more than
   `unread_bytes` unread is sent `stream.lagged`, and watches again.
 - Fields of `turn.event` and `chat.event` that are null are left out. Those inside `ending` are not.
+
+## Several attempts
+
+Where checks are demanded, or `tries`, `best_of` or `vote`, there may be several attempts, and
+`checked` is true in the answer of `turn.start`: whoever must not show what may be void a second
+later holds the text until the end. The rule above is all that is needed to find the reply:
+
+- `attempt` with `by: model`: a model is asked. `repair`: what follows was cut out of attempt `n`.
+  `kept`: what follows is attempt `n` again, for it was the best.
+- `verify` comes after each attempt, with its verdict and what it cost, or with the error that it
+  ended with. `refine` comes before a model is shown its last reply, with the reasons it is told.
+- `check` asks the client that started the turn to run a program on what attempt `n` has said so
+  far, and to answer with `turn.verdict`; nobody else can, so such a turn is refused with `wait` and
+  for a batch. No answer in time, or nobody who follows the turn, is an error of the check.
+- A turn whose reply passes is `done`. Any other is `failed`: with 3004 if the reply that was kept is
+  cut off, with 5001 if it fails a check, with 5002 if a hard check could not run, with 1010 if
+  `max_time_s` was over. Its text is the best that there was.
 
 ## When chatd stops
 

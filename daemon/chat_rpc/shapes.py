@@ -120,6 +120,7 @@ class Turn(Struct, kw_only=True):
     refines: str | None = None  # the turn of which this is a repair, after a person's feedback
     feedback: str | None = None  # that feedback
     thumb: Thumb | None = None
+    reason: str = ""
     ending: Ending | None = None
 
 

@@ -134,7 +134,7 @@ class Missing(Echo):
         take: Take,
         schema: Mapping[str, object] | None = None,
     ) -> Finish:
-        prompt = str(messages[0]["content"])
+        prompt = str(messages[0]["content"]).partition("\n")[0]  # rules may come after it
         scenario = SCENARIOS[prompt.partition("/")[0]]
         attempt = self.calls[prompt]
         self.calls[prompt] += 1

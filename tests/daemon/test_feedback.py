@@ -125,11 +125,12 @@ async def test_a_thumb_is_kept_over_a_kill_and_can_be_changed_and_taken_back(
 ) -> None:
     first = await reply_to(client, GOOD)
     await judge(client, first.turn, thumb="bad", reason="too smug")
-    await judge(client, first.turn, thumb="good")
+    await judge(client, first.turn, thumb="good", reason="it is plain")
     assert lines_with(chatd, "smug") == 0, "the reason went with the thumb"
     restart(chatd)
     async with aio.connect(chatd.socket) as again:
-        assert (await get(again, first.turn)).thumb == "good"
+        kept = await get(again, first.turn)
+        assert (kept.thumb, kept.reason) == ("good", "it is plain")
         [line] = await shown(again)
         assert (line.kind, line.thumb, line.model) == ("thumb", "good", "play")
         assert (await judge(again, first.turn)).feedback is None

@@ -18,7 +18,7 @@ from tests.hostile.world import World, sessions_of
 ID = "[a-z2-7]{16}"
 NAMES = re.compile(
     r"lock|epoch|reserve|session_\d+/("
-    rf"journal/\d{{6}}\.ndj|prompts/{ID}\.txt|responses/{ID}\.txt|context/{ID}\.json)"
+    rf"journal/\d{{6}}\.ndj|prompts/{ID}\.txt|responses/{ID}\.txt|context/{ID}\.json|files/{ID}[.a-z]*)"
 )
 PAGE = 4096
 

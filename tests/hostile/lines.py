@@ -83,8 +83,9 @@ def _request(random: Random, known: Known) -> bytes:
 
 def _params(random: Random, known: Known, method: str) -> Pairs:
     fields: Pairs = []
+    often = min(0.4, 4 / max(1, len(FIELDS[method])))  # of very many each would spoil the others
     for field in FIELDS[method]:
-        if field.required or random.random() < 0.4:
+        if field.required or random.random() < often:
             number = field.name == "after" and field.type is int
             make = VALUES["number" if number else field.name]
             fields.append((field.encode_name.encode(), _text(make(random, known))))
@@ -184,22 +185,71 @@ def _either(*values: object) -> Callable[[Random, Known], object]:
     return lambda random, known: random.choice(values)
 
 
+def _turn(random: Random, known: Known) -> str:
+    return _one_of(random, known.turns)
+
+
+def _checks(random: Random, known: Known) -> list[dict[str, object]]:
+    """Return checks that nobody else has to answer: these take time, and the loop has none."""
+    made: tuple[dict[str, object], ...] = (
+        {"type": "words", "value": "..9"}, {"type": "not-contains", "value": "ab"},
+        {"type": "contains", "value": "ab", "not": True}, {"type": "lines", "value": 1},
+        {"type": "no-refusal"}, {"type": "words", "value": "many"}, {"type": "no such check"},
+        {"type": "starts", "value": "a", "severity": "soft", "weight": 2}, {"type": "model"},
+    )  # fmt: skip
+    return random.choices(made, k=random.choice((0, 1, 1, 2)))
+
+
 VALUES: dict[str, Callable[[Random, Known], object]] = {
     "after": _chat,
     "all": _either(*BOTH),
+    "answers": _either([], [{"check": "exec", "verdict": "pass"}], [{"check": 1}]),
+    "best_of": _either(1, 2, 3, 16, 0, 17),
     "chat": _chat,
+    "check": _either("exec", "words", ""),
+    "checks": _checks,
     "data": _words,
+    "deleted": _either(*BOTH),
+    "done": _either(*BOTH),
+    "edited": _words,
+    "ephemeral": _either(*BOTH),
+    "extract": _either(*BOTH),
+    "feedback": _words,
+    "file": _turn,
+    "files": _either([], ["aaaaaaaaaaaaaaaa"], ["..", "a"]),
+    "finish": _either("stop", "length", "tool_calls", ""),
+    "instead_of": _turn,
     "key": _key,
+    "last": _either("terminal", "anywhere", "first"),
     "lifetime_s": _either(60, 61.5, 86400, 366 * 86400, 59, 10**9),
     "limit": _either(1, 2, 50, 1000, 0, 1001),
+    "max_time_s": _either(0.001, 60, 0, -1),
+    "media": _either("text/plain", "image/png", "application/zip", "text"),
     "messages": _messages,
     "model": _either(None, "echo", "Echo.gguf", "demo", "nothing"),
+    "models": _either([], ["echo", "small"], ["nothing"]),
+    "n": _either(0, 1, 2, -1),
+    "name": _words,
     "number": _either(0, 1, 5, -1, 2**62, 2**65),
+    "options": _either({}, {"temperature": 1}, {"model": "x"}, {"seed": "s", "max_tokens": 3}),
+    "over": _turn,
     "priority": _either("interactive", "normal", "batch"),
     "prompt": _words,
+    "reason": _words,
+    "reply": _words,
+    "require_model": _either(*BOTH),
     "system": _words,
+    "terminal": _either(None, "12.345", "12.345;"),
+    "thumb": _either("good", "bad", "so-so"),
     "title": _words,
-    "turn": lambda random, known: _one_of(random, known.turns),
+    "tokens": _either(None, 0, 500),
+    "total_ms": _either(None, 0, 9000),
+    "tried": _either(*BOTH),
+    "tries": _either(None, 1, 3, 10, 0, 11),
+    "turn": _turn,
+    "verdict": _either("pass", "fail", "error", "skip"),
+    "vote": _either(*BOTH),
     "wait": _either(*BOTH),
+    "without": _either([], ["no-loop"], ["whole", "nonempty"], ["nothing"]),
     "words": _words,
 }

@@ -25,7 +25,7 @@ from chatd.config import Config, Engine, Finding
 from chatd.dispatch import Dispatcher
 from chatd.handlers import HANDLERS, Handler
 from chatd.handlers.context import Context, Peer
-from chatd.inference import Inference
+from chatd.inference import Inference, loop
 from chatd.scheduler import Scheduler
 from chatd.store.tmpfs import Store
 from chatd.verifier.apart import Verifier
@@ -177,6 +177,7 @@ async def world_in(root: Path, echo: Echo) -> AsyncIterator[World]:
     config = Config(finding=Finding(enabled=False), engine=Engine(enabled=False))
     pool, scheduler = Servers(config, root.parent, echo), Scheduler()
     sessions = sessions_of(store)
+    pause_s, loop.PAUSE_S = loop.PAUSE_S, 0.0  # nothing here waits for a clock
     try:
         async with asyncio.TaskGroup() as tasks:
             verifier = Verifier()
@@ -197,6 +198,7 @@ async def world_in(root: Path, echo: Echo) -> AsyncIterator[World]:
             handlers = {name: _counted(handler) for name, handler in HANDLERS.items()}
             yield World(root, store, sessions, inference, Dispatcher(handlers, context, tasks))
     finally:
+        loop.PAUSE_S = pause_s
         store.close()
 
 

@@ -12,8 +12,8 @@ from chat_rpc.methods import Delta, End, Ending, Event
 from chatd.chats import records
 from chatd.chats.attempts import tried_of
 from chatd.chats.demands import PLAIN, Demands
-from chatd.chats.records import ChatMade, Packed, TurnMade
-from chatd.chats.turns import Chat, SentFile, Texts, Turn, joined
+from chatd.chats.records import ChatMade, Packed, Thumbed, TurnMade
+from chatd.chats.turns import Chat, Mark, SentFile, Texts, Turn, joined
 from chatd.store.journal import Place
 from chatd.store.session import SessionFiles
 
@@ -91,8 +91,8 @@ class Memory:
             raise errors.KeyReused("this key was used for another request")
         return turn
 
-    def view(self, turn: Turn) -> methods.Turn:
-        """Return the turn with its texts; a damaged one has none."""
+    def view(self, turn: Turn, *, tried: bool = False) -> methods.Turn:
+        """Return the turn with its texts, or with all its attempts; a damaged one has none."""
         said = self.said(turn)
         siblings = self.chats[turn.chat].children.get(turn.parent or "", [])
         return methods.Turn(
@@ -111,7 +111,9 @@ class Memory:
             attempts=turn.attempts,
             refines=turn.refines,
             feedback=said.feedback,
+            tried=self.tried(turn) if tried else None,
             thumb=turn.mark.thumb if turn.mark else None,
+            reason=self._reason(turn.mark) if turn.mark else "",
             siblings=list(siblings) if len(siblings) > 1 else [],
             ending=turn.ending,
         )
@@ -158,7 +160,9 @@ class Memory:
         return records.thought_of(records.read_turn(lines)[1])
 
     def tried(self, turn: Turn) -> list[methods.Tried]:
-        """Return all attempts at a turn, from its lines."""
+        """Return all attempts at a turn, from its lines; of a damaged one none."""
+        if turn.is_damaged:
+            return []
         lines = (records.decode(payload) for _, _, payload in self.lines_of(turn))
         return tried_of(records.read_turn(lines)[1])
 
@@ -169,6 +173,13 @@ class Memory:
         if data is None:
             raise errors.StoreCorrupt("a file of this chat is damaged")
         return data
+
+    def _reason(self, mark: Mark) -> str:
+        """Return why a person has put this mark; only the journal has it."""
+        for _, payload in self.files.journal.read(mark.place, mark.place + 1):
+            record = records.decode(payload)
+            return record.reason if isinstance(record, Thumbed) else ""
+        return ""
 
     def lines_of(self, turn: Turn) -> Iterator[tuple[int, records.Stamp, bytes]]:
         """Yield place, stamp and payload of all lines of a turn."""

@@ -24,11 +24,8 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
 
 def get(context: Context, peer: Peer, params: methods.ChatGet) -> methods.Chat:
     session = context.sessions.of(peer.uid)
-    chat = _whole(session, session.chat(params.chat), all_=params.all)
-    if params.tried:
-        for turn in chat.turns:
-            turn.tried = session.tried(session.turns[turn.turn])
-    return chat
+    chat = session.chat(params.chat)
+    return _whole(session, chat, all_=params.all, tried=params.tried)
 
 
 def search(context: Context, peer: Peer, params: methods.Search) -> methods.SearchResult:
@@ -156,9 +153,12 @@ def _by_use(session: Session, params: methods.Page) -> list[Chat]:
     return sorted(chats, key=lambda chat: (used[chat.id], chat.id), reverse=True)
 
 
-def _whole(session: Session, chat: Chat, *, all_: bool = False) -> methods.Chat:
+def _whole(
+    session: Session, chat: Chat, *, all_: bool = False, tried: bool = False
+) -> methods.Chat:
     turns = [session.turns[id_] for id_ in chat.turns] if all_ else tree.path(session, chat)
-    return methods.Chat(chat.id, chat.title, [session.view(turn) for turn in turns])
+    views = [session.view(turn, tried=tried) for turn in turns]
+    return methods.Chat(chat.id, chat.title, views)
 
 
 def _changed(session: Session, chat: Chat) -> methods.Changed:

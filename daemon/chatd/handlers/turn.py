@@ -52,11 +52,7 @@ async def cancel(context: Context, peer: Peer, params: methods.TurnNamed) -> met
 
 def get(context: Context, peer: Peer, params: methods.TurnGet) -> methods.Turn:
     session = context.sessions.of(peer.uid)
-    turn = session.turn(params.turn)
-    view = session.view(turn)
-    if params.tried:
-        view.tried = session.tried(turn)
-    return view
+    return session.view(session.turn(params.turn), tried=params.tried)
 
 
 def prompts(context: Context, peer: Peer, params: methods.Recent) -> methods.Prompts:

@@ -61,9 +61,7 @@ class Loop:
         self._verifier = parts.verifier
         self._outside = Outside(session, turn, parts.desk, parts.judges)
         self._checks = Checks(())
-        said = session.said(turn)
-        sources = context.plain(session, said._replace(prompt=""))
-        self._request = Request(said.prompt, sources, said.system or "")
+        self._request = Request()
         self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self._began_s = self._clock()
         self._timings = Timings()
@@ -74,7 +72,7 @@ class Loop:
 
     async def run(self) -> Ending:
         """Return how the turn ended; an RpcError that comes out is how it failed."""
-        self._checks = checks_of(self.demands)
+        self._checks, self._request = checks_of(self.demands), self._asked()
         if self.turn.attempts and not self._recall():
             return interrupted("chatd ended during the reply, again and again")
         try:
@@ -115,6 +113,11 @@ class Loop:
             await self._pause(step)
             self._tries += await self._try(step)
         return step
+
+    def _asked(self) -> Request:
+        said = self.session.said(self.turn)
+        sources = context.plain(self.session, said._replace(prompt=""))
+        return Request(said.prompt, sources, said.system or "")
 
     def _recall(self) -> bool:
         """Take what earlier daemons have tried; False: too many of them ended over this turn."""

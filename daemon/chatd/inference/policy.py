@@ -87,7 +87,7 @@ def _again(
         line = [so_far, *made[demands.best_of :]]
         if _is_over(line, demands):
             return None
-        return Ask(so_far.said.model, _way(line[-1]), line[-1], tokens_left)
+        return Ask(so_far.said.model or chain[0], _way(line[-1]), line[-1], tokens_left)
     lines: list[list[Try]] = [[]]
     for each in made:
         lines[-1].append(each)
