@@ -89,12 +89,21 @@ class Terminal:
     def last_line(self) -> str:
         return self.text.rpartition("\n")[2]
 
+    @property
+    def is_in_order(self) -> bool:
+        """Say whether it is as a shell wants it; what is drawn there may have colours."""
+        flags = termios.tcgetattr(self._master)[3]
+        echoes = bool(flags & termios.ECHO and flags & termios.ICANON)
+        left = state(self.screen) | {"colours": frozenset()}
+        return echoes and left == fresh(self.screen.columns, self.screen.lines)
+
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
     def resize(self, columns: int, lines: int) -> None:
         termios.tcsetwinsize(self._master, (lines, columns))
         self.screen.resize(lines, columns)
+        self.screen.tabstops = set(range(8, columns, 8))
 
     def interrupt(self) -> None:
         """Type Ctrl-C."""
@@ -105,7 +114,7 @@ class Terminal:
         end = time.monotonic() + DEADLINE_S
         while wanted not in self.text[after:]:
             assert time.monotonic() < end, f"no {wanted!r} in:\n{self.text}"
-            self._read(0.5)
+            assert self._read(0.5) is not None, f"it ended without {wanted!r}:\n{self.text}"
         return self.text.index(wanted, after) + len(wanted)
 
     def wait(self) -> int:

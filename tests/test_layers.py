@@ -7,7 +7,18 @@ import pytest
 
 from tests.harness import BIN, ROOT, Daemon, run
 
-HEAVY = {"asyncio", "openai", "pydantic", "reflex", "uvloop", "rich", "chatd", "httpx2", "sqlite3"}
+HEAVY = {
+    "asyncio",
+    "prompt_toolkit",
+    "openai",
+    "pydantic",
+    "reflex",
+    "uvloop",
+    "rich",
+    "chatd",
+    "httpx2",
+    "sqlite3",
+}
 
 
 def test_imports_go_only_downwards() -> None:

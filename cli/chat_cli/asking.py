@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chat_cli import files, link, output, question, views
+from chat_cli import files, link, output, question, talking, views
 from chat_cli.answering import Shown, answer
 from chat_cli.arguments import taking
 from chat_cli.flags import Flags
@@ -24,16 +24,17 @@ def ask(flags: Flags) -> None:
       chat --schema "name, age int" -f cv.txt | jq -r .name
       chat "Write a haiku" --check lines:3 --tries 5
     """
+    if talking.is_wanted(flags):
+        raise SystemExit(talking.talk(flags))
     asked = question.of(flags)
     if flags.dry_run:
         _show(asked.params, asked.attached)
         return
     way = link.Way(may_start=not flags.no_start, quiet=flags.quiet)
-    shown = _shown(flags, asked)
-    raise SystemExit(answer(way, asked.params, asked.attached, shown))
+    raise SystemExit(answer(way, asked.params, asked.attached, shown(flags, asked)))
 
 
-def _shown(flags: Flags, asked: question.Question) -> Shown:
+def shown(flags: Flags, asked: question.Question) -> Shown:
     return Shown(
         form=(
             "json"

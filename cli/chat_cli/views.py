@@ -46,7 +46,8 @@ class Raw:
         self._last_char = "\n"
 
     def stop(self) -> None:
-        pass
+        if sys.stdout.isatty():
+            self.finish()
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Text:
         self._wanted = wanted
         self._is_held = wanted.is_held or wanted.extract is not None
         self._once = Once(printed)
+        self._has_begun = bool(printed)  # then the line is the answer's, and no place for a status
         self._thoughts = _thoughts_to(wanted.think, sink)
 
     def begin(self, reply: Reply) -> None:
@@ -85,12 +87,14 @@ class Text:
             if self._is_held:
                 self._tell("answering")
             else:
+                self._has_begun = True
                 new = self._once.more(event.text, reply.turn)
                 self._sink.write(new, flush=is_last)
         elif isinstance(event, methods.End):
             self._end(reply)
         elif event.kind == "think":
             self._tell("thinking")
+            self._has_begun = self._has_begun or self._wanted.think != "hide"
             self._thoughts.write(event.text or "", flush=is_last)
         else:
             self._step(event)
@@ -105,7 +109,7 @@ class Text:
             self._once.again()
             self._thoughts.finish()
             self._tell(_attempt(event))
-        elif event.kind == "queued" and not self._wanted.quiet:
+        elif event.kind == "queued" and not self._wanted.quiet and not self._has_begun:
             output.queued(f"the model is busy; place {event.place} in the queue")
         elif event.kind == "check":
             self._tell("checking")
@@ -113,7 +117,7 @@ class Text:
             self._tell(f"repairing: {'; '.join(event.reasons)}")
 
     def _tell(self, text: str) -> None:
-        if not self._wanted.quiet:
+        if not self._wanted.quiet and not self._has_begun:
             output.status(text)
 
     def _end(self, reply: Reply) -> None:
