@@ -7,7 +7,7 @@ import typer
 
 from chat_cli import link, output, spans
 from chat_cli.naming import ID_CHARS, ChatNamed
-from chat_rpc import methods
+from chat_rpc import errors, methods
 from chat_rpc.client import Client
 
 YEAR_S = 366 * 86400
@@ -117,5 +117,8 @@ def wipe(
 
 
 def _described(client: Client, name: str) -> str:
-    chat = client.call(methods.CHAT, methods.ChatGet(chat=name))
+    try:
+        chat = client.call(methods.CHAT, methods.ChatGet(chat=name))
+    except errors.NoSuchChat:  # it may be a deleted one; if it is none, chat.wipe says so
+        return f"the deleted conversation {name!r}"
     return f"{chat.title!r} with {output.count(len(chat.turns), 'turn')}"

@@ -125,6 +125,14 @@ def test_wipe_wants_a_yes(chat: RunChat) -> None:
     assert chat("wipe", "--all", "deploy", "-y").status == 2
 
 
+def test_what_was_deleted_can_be_destroyed_before_its_hour_is_over(chat: RunChat) -> None:
+    made = imported(chat, ("q", "a"))
+    chat("rm", made)
+    assert chat("wipe", made, "-y").status == 0
+    assert ids(chat, "--deleted") == []
+    assert chat("wipe", made, "-y").status == 66
+
+
 def test_wipe_says_what_it_destroyed_and_what_it_cannot_reach(chat: RunChat) -> None:
     ask(chat, "hello")
     imported(chat, ("q", "a"))

@@ -97,7 +97,7 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     session = context.sessions.of(peer.uid)
     if params.all == (params.chat is not None):
         raise errors.InvalidParams("name one chat, or say all")
-    chats = [session.chat(params.chat)] if params.chat else list(session.chats.values())
+    chats = [_even_deleted(session, params.chat)] if params.chat else list(session.chats.values())
     for chat in chats:
         conversations.condemn(session, chat)  # nobody can begin another turn in it
     turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
@@ -141,6 +141,14 @@ def watch(context: Context, peer: Peer, params: methods.Watch) -> Then:
 
 def _watch(readers: list[Reader], peer: Peer) -> None:
     following.listen(readers, peer)
+
+
+def _even_deleted(session: Session, name: str) -> Chat:
+    """Return a chat that can be named, or else one that was deleted and can be brought back."""
+    try:
+        return session.chat(name)
+    except errors.NoSuchChat:
+        return session.chat(name, deleted=True)
 
 
 def _by_use(session: Session, params: methods.Page) -> list[Chat]:
