@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -232,6 +233,12 @@ def configured(*servers: tuple[str, ModelServer], extra: str = "", slots: int = 
     for name, server in servers:
         lines += ["[[servers]]", f'name = "{name}"', f'url = "{server.url}"', f"slots = {slots}"]
     return "\n".join(lines) + "\n"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def children_of(pid: int) -> list[int]:

@@ -59,7 +59,7 @@ def style_of(text: str) -> dict[str, float]:
         "code blocks": _log(len(FENCE.findall(text))),
         "opens with a courtesy": float(OPENER.search(text) is not None),
         "closes with a courtesy": float(CLOSER.search(text.rstrip()) is not None),
-        "repetition": _share(len(zlib.compress(text.encode("utf-8", "replace"))), chars),
+        "novelty": _share(len(zlib.compress(text.encode("utf-8", "replace"))), chars),
         "digits": _share(sum(map(str.isdigit, text)), chars),
         "punctuation": _share(sum(not (c.isalnum() or c.isspace()) for c in text), chars),
         "beyond ascii": _share(sum(not c.isascii() for c in text), chars),

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from tests.conftest import StartDaemon, StartServer
 from tests.fakes.gguf_models import write_counter
 from tests.fakes.scripts import hash_reply
-from tests.harness import Daemon, configured
+from tests.harness import Daemon, configured, free_port
 
 from chat_rpc import aio, errors, methods
 from chat_rpc.methods import Said
@@ -230,9 +229,3 @@ async def test_a_long_chat_is_cut_to_the_context_and_says_so(
     snapshot = json.loads(next(daemon.store.glob("session_*/context/*.json")).read_text())
     assert snapshot["dropped_turns"] == started.reply.ending.dropped_turns
     assert snapshot["messages"][-1]["content"].startswith("3 word")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

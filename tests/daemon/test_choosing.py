@@ -20,6 +20,7 @@ from tests.loops import (
 
 from chat_rpc import aio, errors, methods
 from chat_rpc.checks import Check
+from chatd.backends.server import ModelServer as Asked
 from chatd.chats.demands import Demands
 from chatd.inference.vote import answer
 
@@ -231,3 +232,10 @@ async def test_json_is_cut_out_of_its_fence_only_where_that_is_asked_for(
 def test_demands_are_plain_unless_something_is_asked_for() -> None:
     assert not Demands().is_held
     assert Demands(best_of=2).is_held
+
+
+async def test_a_schema_comes_late_on_lm_studio_s_port() -> None:
+    for port, late in ((1234, True), (8080, False)):
+        server = Asked("s", f"http://127.0.0.1:{port}/v1", slots=1, connect_s=1)
+        assert server.thinks_first("m") is late
+        await server.close()

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from tests.conftest import StartDaemon
 from tests.harness import Daemon, ModelServer
 from tests.loops import (
     BAD,
@@ -196,3 +198,13 @@ async def test_the_next_model_of_the_chain_is_asked_when_one_fails(client: aio.C
     events = [event async for event in client.events(started.turn)]
     assert steps_of(events) == ["attempt", "verify", "attempt"]
     assert reply_of(events) == GOOD
+
+
+@pytest.mark.parametrize("more", [{}, {"checks": [], "tries": 2}, {"checks": [], "best_of": 2}])
+async def test_the_demo_is_not_for_replies_that_are_checked(
+    start_daemon: StartDaemon, more: dict[str, Any]
+) -> None:
+    daemon = start_daemon()
+    async with aio.connect(daemon.socket) as client:
+        with pytest.raises(errors.DemoDeclined, match="checked"):
+            await client.call(methods.START, ask(GOOD, model=None, wait=True, **more))

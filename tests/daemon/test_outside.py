@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import StartDaemon
-from tests.harness import Daemon, ModelServer, configured
+from tests.conftest import StartDaemon, StartServer
+from tests.fakes.gguf_models import write_random
+from tests.harness import Daemon, ModelServer, configured, free_port
 from tests.loops import BAD, GOOD, ask, bodies, ending_of, error_of, events_of, reply_of, steps_of
 
 from chat_rpc import aio, errors, methods
 from chat_rpc.checks import Check, Verdict, Word
+from chatd.backends import server as server_module
 from chatd.inference.judge import messages_of, verdict_in
 
 EXEC = Check(type="exec", value=["true"])
@@ -181,3 +184,32 @@ async def test_a_server_with_typed_judgements_is_asked_for_one(
             events = await events_of(client, params)
             assert ending_of(events).state == state
     assert len(bodies(scripted)) == 2  # the judge was not asked for a chat
+
+
+# -- a real engine --------------------------------------------------------------------------------
+
+
+async def test_the_engine_has_typed_judgements_but_not_of_this_model(
+    start_server: StartServer, ram: Path
+) -> None:
+    write_random(ram / "random.gguf")
+    real = start_server(str(ram / "random.gguf"), "--port", str(free_port()), module="llama_server")
+    server = server_module.ModelServer("real", real.url, slots=1, connect_s=5)
+    state = {"question": "q", "reply": "r"}
+    assert await server.judgement("random", state, "It answers.") is None
+    await server.close()
+
+
+async def test_a_schema_holds_even_random_weights_and_is_checked_here(
+    start_daemon: StartDaemon, start_server: StartServer, ram: Path
+) -> None:
+    write_random(ram / "random.gguf")
+    real = start_server(str(ram / "random.gguf"), "--port", str(free_port()), module="llama_server")
+    daemon = start_daemon(configured(("real", real)))
+    schema = {"enum": ["red", "green"]}
+    check = Check(type="schema", value={**schema, "type": "string"})
+    async with aio.connect(daemon.socket) as client:
+        params = methods.TurnStart(prompt="A colour?", key="k", checks=[check])
+        events = await events_of(client, params)
+    assert json.loads(reply_of(events)) in schema["enum"]
+    assert steps_of(events) == ["attempt", "verify"]
