@@ -223,11 +223,15 @@ show() {
     line='   '
     for word in "$@"; do
         case $word in *[!A-Za-z0-9_./:=,@%+-]* | '') # so that it can be pasted
-            word="'$(printf '%s' "$word" | sed "s/'/'\\\\''/g")'" ;;
+            word=$(quote "$word") ;;
         esac
         line="$line $word"
     done
     printf '%s\n' "$line"
+}
+
+quote() { # WORD: for a shell
+    printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
 }
 
 say() { [ -n "$quiet" ] || printf '%s\n' "$@"; }

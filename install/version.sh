@@ -172,8 +172,8 @@ try() {
     # users cannot compile what root owns; and a few files are templates, no Python
     run "$new/bin/python3" -I -m compileall -q ${destdir:+-f -s "$destdir" -p /} "$new/lib" || :
     [ "$mode" = user ] || link_journal_module || return
-    start=$(cat install/launcher.py) # it has no single quotes
-    write_launcher chat -IS "-c '$start'" "$start" &&
+    start=$(cat install/launcher.py)
+    write_launcher chat -IS "-c $(quote "$start")" "$start" &&
         write_launcher chatd -I '-m chatd' 'from chatd.__main__ import main
 
 main()' || return
@@ -195,8 +195,7 @@ write_launcher() { # NAME OPTIONS PROGRAM-AS-ARGUMENTS PROGRAM
     interpreter=${new#"$destdir"}/bin/python3
     case ${#interpreter}:$interpreter in
         *[[:space:]]* | 1[2-9]?:* | [2-9]??:* | ????:*)
-            quoted=$(printf '%s' "$interpreter" | sed "s/'/'\\\\''/g")
-            printf "#!/bin/sh\\nexec '%s' %s %s \"\$@\"\\n" "$quoted" "$2" "$3" ;;
+            printf '#!/bin/sh\nexec %s %s %s "$@"\n' "$(quote "$interpreter")" "$2" "$3" ;;
         *) printf '#!%s %s\n%s\n' "$interpreter" "$2" "$4" ;;
     esac | put "$new/bin/$1" 755
 }
