@@ -60,9 +60,11 @@ def main() -> None:
 
 def chat() -> Iterator[str]:
     yield heading("SYNOPSIS")
-    yield from ("\\fBchat\\fR [\\fIWORDS\\fR]...", ".br", "\\fBchat\\fR \\fICOMMAND\\fR ...")
+    yield "\\fBchat\\fR [\\fIWORDS\\fR]..."
+    yield from (".br", "\\fBchat\\fR \\fICOMMAND\\fR ...")
     yield heading("DESCRIPTION")
     yield from paragraphs(manual.HEAD.partition("\n\n")[2])
+    yield from paragraphs("Without words, on a terminal, it is a conversation; /help tells more.")
     commands = outline()
     for group in dict.fromkeys(command.group for command in commands):
         yield heading(f"COMMANDS: {group}")

@@ -9,12 +9,14 @@ from chat_cli.verbs import GROUPS
 
 HEAD = """\
 Usage: chat [WORDS]...         ask
+       chat                    on a terminal: a conversation, until Ctrl-D
        chat COMMAND ...        see below; chat COMMAND -h tells more
 
 Ask local models from the shell. Conversations stay in RAM.
 
   chat "What is tmpfs?"            ask; the answer goes to stdout
   git diff | chat "review this"    what is piped in comes after the words
+  chat -c "And a ramfs?"           go on with this terminal's last conversation
   chat -m NAME -s "Be brief" ...   choose the model, tell it how to be
   chat -- list my files            words that begin with a command's name
 """
