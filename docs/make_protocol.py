@@ -113,8 +113,8 @@ later holds the text until the end. The rule above is all that is needed to find
 - `check` asks the client that started the turn to run a program on what attempt `n` has said so
   far, and to answer with `turn.verdict`; nobody else can, so such a turn is refused with `wait` and
   for a batch. No answer in time, or nobody who follows the turn, is an error of the check.
-- A turn whose reply passes is `done`. Any other is `failed`: with 3004 if the reply that was kept is
-  cut off, with 5001 if it fails a check, with 5002 if a hard check could not run, with 1010 if
+- A turn whose reply passes is `done`. Any other is `failed`: with 3004 if the reply that was kept
+  is cut off, with 5001 if it fails a check, with 5002 if a hard check could not run, with 1010 if
   `max_time_s` was over. Its text is the best that there was.
 
 ## When chatd stops

@@ -47,9 +47,14 @@ class Demands:
         )
 
     def look_at_code(self) -> None:
-        """Check the code that is printed, and not what stands around it."""
+        """Check the code that is printed, and not what stands around it.
+
+        Programs are given it anyway, for `chat` runs them; a judge reads the whole.
+        """
         self.checks = [
-            msgspec.structs.replace(each, on="code") if each.on == "reply" else each
+            each
+            if each.on != "reply" or each.type in ("exec", "judge")
+            else msgspec.structs.replace(each, on="code")
             for each in self.checks
         ]
 

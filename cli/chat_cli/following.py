@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from chat_cli import exec_check, output
+from chat_cli import exec_check, fences, output
 from chat_rpc import client, errors, methods
 
 Connect = Callable[[], client.Client]
@@ -90,8 +90,17 @@ class View(Protocol):
 class Following:
     """Follows one turn.  What it is asked with, and where it is shown, are the caller's."""
 
-    def __init__(self, connect: Connect, view: View, reply: Reply | None = None):
+    def __init__(
+        self,
+        connect: Connect,
+        view: View,
+        reply: Reply | None = None,
+        *,
+        language: str | None = None,
+    ):
+        """`language`: of the code that alone is printed, and so checked; empty: of any."""
         self.reply = reply or Reply()
+        self._language = language
         self._connect_anew = connect
         self._view = view
         self._client: client.Client | None = None
@@ -151,7 +160,9 @@ class Following:
             self._check(event, event.check)
 
     def _check(self, event: methods.Event, asked: methods.CheckAsked) -> None:
-        text = self.reply.text if asked.text is None else asked.text
+        text = self.reply.text
+        if self._language is not None:
+            text = fences.first(text, self._language) or text
         word, reason = exec_check.run(asked.argv, text, asked.timeout_s)
         answer = methods.TurnVerdict(
             turn=event.turn, n=event.n or 0, check=asked.id, verdict=word, reason=reason

@@ -36,8 +36,9 @@ class Question:
     @property
     def is_checked(self) -> bool:
         """Say whether the reply is not to be believed before its end."""
-        wanted = self.params
-        return bool(wanted.checks or wanted.tries or wanted.models or wanted.best_of > 1)
+        asked = self.params
+        has_demands = asked.checks or asked.tries or asked.require_model
+        return bool(has_demands or asked.models or asked.best_of > 1)
 
 
 def of(flags: Flags) -> Question:

@@ -54,14 +54,12 @@ class Verdict(Struct, kw_only=True, omit_defaults=True):
 class CheckAsked(Struct, kw_only=True, omit_defaults=True):
     """An `exec` check of attempt `n`: run `argv` as the user, the reply on its stdin.
 
-    `text` is there when the check is not of the whole reply: then this part of it goes to stdin.
     Exit 0 is a pass, 1 a fail, more an error; stderr is the reason.  `turn.verdict` tells chatd.
     """
 
     id: str
     argv: list[str]
     timeout_s: float
-    text: str | None = None
 
 
 class Answer(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

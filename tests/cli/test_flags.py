@@ -244,8 +244,8 @@ def test_checks_are_said_short_by_profile_or_as_a_schema(chat: RunChat, tmp_path
 
 
 def test_with_x_the_checks_look_at_the_code(chat: RunChat) -> None:
-    params = params_of(chat("-n", "-0", "-x", "x", "--check", "exec:sh -n"))
-    assert params["checks"][0]["on"] == "code"
+    params = params_of(chat("-n", "-0", "-x", "x", "--check", "code:sh", "--check", "exec:sh -n"))
+    assert [check.get("on") for check in params["checks"]] == ["code", None]
 
 
 @pytest.mark.parametrize("schema", ["a b c", "a: ", "", "a int, b foo", "{", "/nowhere.json"])
