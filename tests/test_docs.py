@@ -257,3 +257,12 @@ def own_paths() -> set[str]:
     if Path(sys.base_prefix) not in (Path("/usr"), Path("/usr/local")):
         found.add(sys.base_prefix)
     return found
+
+
+def test_help_env_tells_of_every_variable_that_is_read() -> None:
+    read: set[str] = set()
+    for folder in ("cli/chat_cli", "daemon/chat_rpc"):
+        for path in (ROOT / folder).rglob("*.py"):
+            read |= set(re.findall(r'environ(?:\.get\(|\[)b?"([A-Z_]+)"', path.read_text()))
+    told = {name for names in manual.ENVIRONMENT for name in names.split(", ")}
+    assert read - {"HOME"} <= told

@@ -19,8 +19,19 @@ from chat_cli.verbs import VERBS
 from chat_rpc import paths
 
 OpenShell = Callable[[str], Shell]
-SHELLS = ["bash", "bash alone", "zsh"]
+SHELLS = ["bash", "bash alone", "bash by itself", "zsh", "zsh by itself"]
 EVERY = outline()
+
+
+def where_it_is_looked_for(command: str, script: Path, home: Path) -> str:
+    """Put the script where the shell finds it by itself, and return what it needs for that."""
+    if command == "bash":
+        place = home / ".local/share/bash-completion/completions/chat"
+    else:
+        place = home / "site-functions/_chat"
+    place.parent.mkdir(parents=True)
+    script.rename(place)
+    return "" if command == "bash" else f"fpath+=({place.parent}); compinit -u -D\n"
 
 
 @pytest.fixture
@@ -28,16 +39,18 @@ def open_shell(tmp_path: Path, chatd: Daemon) -> Iterator[OpenShell]:
     opened: list[Shell] = []
 
     def open_(name: str, place: Path = chatd.socket) -> Shell:
-        command, _, alone = name.partition(" ")
+        command, _, way = name.partition(" ")
         if shutil.which(command) is None:
             pytest.skip(f"there is no {command} here")
-        if command == "bash" and not alone and not BASH_COMPLETION.exists():
+        if command == "bash" and way != "alone" and not BASH_COMPLETION.exists():
             pytest.skip("there is no bash-completion here")
         script = tmp_path / f"script.{command}"
         script.write_bytes(run([CHAT, "completion", command]).out)
         source = f". {script}\n"
-        if alone:  # the last one counts
+        if way == "alone":  # the last one counts
             source = f"complete -r; {source}"
+        elif way == "by itself":
+            source = where_it_is_looked_for(command, script, tmp_path)
         environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "CHATD_SOCKET": str(place)}
         opened.append(Shell(command, source, tmp_path, environment))
         return opened[-1]
@@ -83,7 +96,7 @@ def test_conversations_and_models_are_completed(
         (f"chat show {made[:3]}", f"chat show {made[:8]}"),
         ("chat -C dep", "chat -C deploy"),
         ("chat rename dep", "chat rename deploy"),
-        ("chat retry -m no", "chat retry -m nofinish"),
+        ("chat retry -m nofi", "chat retry -m nofinish"),
         ("chat -m qwen:", "chat -m qwen:7b"),
         ("chat --model=has", "chat --model=hash"),
     ):
