@@ -89,13 +89,13 @@ class Terminal:
     def last_line(self) -> str:
         return self.text.rpartition("\n")[2]
 
-    @property
-    def is_in_order(self) -> bool:
-        """Say whether it is as a shell wants it; what is drawn there may have colours."""
+    def is_left_in_order(self) -> None:
+        """Demand that it is as a shell wants it; what is drawn there may have colours."""
         flags = termios.tcgetattr(self._master)[3]
-        echoes = bool(flags & termios.ECHO and flags & termios.ICANON)
+        assert flags & termios.ECHO
+        assert flags & termios.ICANON
         left = state(self.screen) | {"colours": frozenset()}
-        return echoes and left == fresh(self.screen.columns, self.screen.lines)
+        assert left == fresh(self.screen.columns, self.screen.lines)
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
@@ -129,8 +129,9 @@ class Terminal:
 
     def _read(self, timeout_s: float) -> bytes | None:
         """Draw what comes, and return it; None: nobody is there any more."""
+        has_ended = self._process.poll() is not None  # asked first: its last words may be unread
         if not select.select([self._master], [], [], timeout_s)[0]:
-            return b"" if self._process.poll() is None else None
+            return None if has_ended else b""
         try:
             data = os.read(self._master, 65536)
         except OSError:  # the last one at the other side is gone

@@ -24,6 +24,7 @@ from tests.conftest import StartDaemon, StartServer
 from tests.fakes.faults import FAULTS
 from tests.fakes.scripts import SCRIPTS, hash_reply
 from tests.harness import CHAT, Daemon, configured, run
+from tests.terminal import Terminal
 
 QUICK = "[limits]\ntoken_s = 0.2\nfirst_token_s = 2\n"
 NOT_SEARCHED = ("/proc", "/sys", "/dev")
@@ -84,11 +85,28 @@ def exercise(
         assert interrupted.stdout is not None
         os.read(interrupted.stdout.fileno(), 1)
         interrupted.send_signal(signal.SIGINT)
+    converse(daemon, canaries, wrapper)
     raw = b'{"jsonrpc":"2.0","id":1,"method":"turn.start","params":{"%b":1}}\n%b\n'
     run(
         [sys.executable, "-c", RAW, str(daemon.socket)],
         stdin=raw % (canaries.prompt().encode(), canaries.prompt().encode()),
     )
+
+
+def converse(daemon: Daemon, canaries: Canaries, wrapper: Sequence[str]) -> None:
+    """Ask at a terminal: typed, pasted, written in an editor, brought back from the history."""
+    place = {"CHATD_SOCKET": str(daemon.socket), "VISUAL": "sed -i s/^/edited-/", "EDITOR": ""}
+    with Terminal([*wrapper, CHAT, "-m", "echo"], env=place) as terminal:
+        terminal.wait_for("a new conversation")
+        terminal.type(f"{canaries.prompt()}\r")
+        terminal.wait_for("ends in")
+        pasted, edited = canaries.prompt(), canaries.prompt()
+        terminal.type(f"\x1b[200~{pasted}\n{pasted}\x1b[201~{edited}\x18\x05")
+        terminal.wait_for(f"edited-{pasted}")
+        terminal.type("\r\x1b[A")
+        terminal.wait_for(edited, after=terminal.text.rindex("chat: echo"))
+        terminal.type(f"\x03/rename {canaries.prompt()}\r\x04")
+        terminal.wait()
 
 
 RAW = """
@@ -187,4 +205,5 @@ def test_every_file_that_is_opened_for_writing_is_on_a_tmpfs(
     assert any(path.name == "000001.ndj" for path in opened), "the trace sees what is opened"
     for path in opened:
         if not ALLOWED.search(str(path)):
-            assert mount_of(path if path.exists() else path.parent).is_ram, path
+            there = next(place for place in (path, *path.parents) if place.exists())
+            assert mount_of(there).is_ram, path

@@ -38,7 +38,7 @@ class Talk:
     def leaves(self) -> int:
         self.terminal.type(CTRL_D)
         status = self.terminal.wait()
-        assert self.terminal.is_in_order
+        self.terminal.is_left_in_order()
         return status
 
 
@@ -115,14 +115,14 @@ def test_a_word_leaves_too(chatd: Daemon, word: str) -> None:
     with talk(chatd) as person:
         person.say(word)
         assert person.terminal.wait() == 0
-        assert person.terminal.is_in_order
+        person.terminal.is_left_in_order()
 
 
 def test_sigterm_leaves_the_terminal_in_order(chatd: Daemon) -> None:
     with talk(chatd) as person:
         person.terminal.signal(signal.SIGTERM)
         assert person.terminal.wait() == 143
-        assert person.terminal.is_in_order
+        person.terminal.is_left_in_order()
 
 
 def test_what_is_typed_during_an_answer_waits_for_the_next_line(chatd: Daemon) -> None:
