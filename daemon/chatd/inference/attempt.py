@@ -48,7 +48,7 @@ class Attempt:
         self._chars = 0
         self.is_stopped = False
         self._loop = asyncio.get_running_loop()
-        self._began_s = self._loop.time()
+        self.began_s = self._loop.time()
         self.first_s: float | None = None  # when the first piece came
 
     def begin(self) -> None:
@@ -116,7 +116,7 @@ class Attempt:
 
     @property
     def total_ms(self) -> int:
-        return round((self._loop.time() - self._began_s) * 1000)
+        return round((self._loop.time() - self.began_s) * 1000)
 
     @property
     def served(self) -> str:

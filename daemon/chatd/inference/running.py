@@ -17,7 +17,8 @@ from chatd.config import Limits
 from chatd.inference.checking import checks_of
 from chatd.inference.desk import Desk
 from chatd.inference.judge import Judges
-from chatd.inference.loop import Loop, Parts, fault
+from chatd.inference.loop import Loop
+from chatd.inference.trying import Parts, fault
 from chatd.scheduler import Scheduler
 from chatd.verifier.apart import Verifier
 
