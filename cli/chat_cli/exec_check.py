@@ -4,6 +4,7 @@ The reply is on its stdin and nowhere else: not in a file, an argument or the en
 """
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,16 @@ from contextlib import suppress
 from chat_rpc import methods
 
 REASON_CHARS = 800  # the end of what it said on stderr
+
+
+def words(command: object) -> list[str]:
+    """Return the words of a command line, or of a list of them; none where it is neither."""
+    if isinstance(command, str):
+        with suppress(ValueError):
+            return shlex.split(command)
+    elif isinstance(command, list) and all(isinstance(word, str) for word in command):
+        return [*command]
+    return []
 
 
 def run(argv: Sequence[str], text: str, timeout_s: float) -> tuple[methods.Word, str]:

@@ -1,26 +1,11 @@
 """`--schema`: a file, JSON itself, or the short form `name, age int, email`."""
 
 import os
-import re
 from typing import Any
 
 import msgspec
 
-from chat_rpc import errors
-
-TYPES = {
-    "str": "string",
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "list": "array",
-    "object": "object",
-}
-_FIELD = re.compile(r"(?P<name>[^\s:]+)(?:\s+(?P<type>\w+))?(?:\s*:\s*(?P<about>.+))?", re.DOTALL)
-FORM = (
-    "the short form of a schema is `name, age int, email: where to write to`; "
-    f"types are {', '.join(TYPES)}"
-)
+from chat_rpc import errors, schemas
 
 
 def schema_of(text: str) -> Any:  # Any: JSON
@@ -50,23 +35,7 @@ def _json(text: str | bytes, name: str) -> Any:  # Any: JSON
 
 
 def _of_short_form(text: str) -> dict[str, Any]:  # Any: JSON
-    """Return an object of these fields, all required; they are parted by commas or lines."""
-    parts = (part.strip() for part in re.split(r"\n" if "\n" in text.strip() else ",", text))
-    fields = dict(_field(part) for part in parts if part)
-    if not fields:
-        raise errors.InvalidParams(FORM)
-    return {
-        "type": "object",
-        "properties": fields,
-        "required": list(fields),
-        "additionalProperties": False,
-    }
-
-
-def _field(text: str) -> tuple[str, dict[str, str]]:
-    match = _FIELD.fullmatch(text)
-    type_ = TYPES.get((match["type"] or "str").lower()) if match else None
-    if match is None or type_ is None:
-        raise errors.InvalidParams(f"{text!r} is no field of a schema; {FORM}")
-    about = {"description": match["about"].strip()} if match["about"] else {}
-    return match["name"], {"type": type_, **about}
+    try:
+        return schemas.of_short_form(text)
+    except ValueError as exc:
+        raise errors.InvalidParams(str(exc)) from None

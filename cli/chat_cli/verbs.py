@@ -17,6 +17,7 @@ ASKING = (
     Verb("ask", "asking:ask", "Ask a model. The answer goes to stdout, everything else to stderr."),
     Verb("retry", "again:retry", "Ask the same again; the answer stands beside the old one."),
     Verb("refine", "again:refine", "Have an answer made anew, after what you say of it."),
+    Verb("check", "checking:check", "Check a text as an answer is checked; no model is asked."),
     Verb("edit", "again:edit", "Change a question in your editor, and ask it anew."),
 )
 JUDGING = (

@@ -78,7 +78,7 @@ def parse(text: str) -> Check:
     is one; any other is a text, as it stands.
     """
     name, _, value = text.partition(":")
-    check = Check(type=name.strip().lower().replace("_", "-"))
+    check = Check(type=plain(name.strip().lower()))
     while check.type.startswith(("not-", "soft-", "hard-")):
         prefix, _, check.type = check.type.partition("-")
         if prefix == "not":
@@ -89,6 +89,11 @@ def parse(text: str) -> Check:
         raise ValueError("a check is written type:value, such as words:..120")
     check.value = _json(value) if value[:1] in ("{", "[") else value or None
     return check
+
+
+def plain(type_: str) -> str:
+    """Return the name of a type as it is written: `no_loop` is `no-loop`."""
+    return type_.replace("_", "-")
 
 
 def named(checks: Sequence[Check]) -> list[Check]:

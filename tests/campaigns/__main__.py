@@ -8,7 +8,7 @@ from importlib import import_module
 from tests.campaigns.report import Broken, as_text
 
 # each has `add_options(parser)` and `run(arguments)`, which returns its figures or raises Broken
-CAMPAIGNS = ("kill", "fuzz", "soak", "readers", "secrecy", "restart", "loop", "engine")
+CAMPAIGNS = ("kill", "fuzz", "soak", "readers", "secrecy", "restart", "loop", "engine", "repeats")
 
 
 def main() -> int:

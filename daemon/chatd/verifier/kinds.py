@@ -28,11 +28,6 @@ KINDS: dict[str, Kind] = {kind.type: kind for kinds in GROUPS.values() for kind 
 ALWAYS = tuple(kind for kind in KINDS.values() if kind.is_always)
 
 
-def plain(type_: str) -> str:
-    """Return the name of a type as the table has it: `no_loop` is `no-loop`."""
-    return type_.replace("_", "-")
-
-
 def near(type_: str) -> str:
     """Return " (did you mean x?)" for a type that is not in the table, or nothing."""
     close = get_close_matches(type_, KINDS, n=1)

@@ -1,33 +1,147 @@
-"""Is a text a loop: the same over and over, as small models say it; not whether it is dull."""
+"""Is a text a loop: the same over and over, as small models say it; not whether it is dull.
 
-TAIL_CHARS = 2400  # a loop that a model is in is at the end of what it says
-REPEATS = 4
-CYCLE_CHARS = 160  # that the repeats take together
+Three signs, whose limits docs/verifier.md measures: the same words back to back, exactly or but for
+numbers that count; long pieces that stand again and again in a stretch of text; one character.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+GRAM = 8  # characters by which an earlier place is found again
+REACH = 4096  # the longest unit that is recognised
+LETTERS = 0.55  # of a unit; rules, rows of zeros, empty cells and lines of markup have fewer
+BROKEN = "\ufffd"  # what stands for bytes that are no text; a model that sends them counts as words
+
+STRETCH = 1600
+PIECE = 40
+TIMES = 3
+COVERED = 0.6  # of a stretch, by pieces that stand in it so often
+STRETCHES = 8  # at the end of a text: a loop seldom ends before it
+
+RUN = re.compile(r"([^\s\-=_*~#.+|^<>/\\`'\"])\1{199,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A unit that stands back to back so often counts; loops are so many characters of such.
+
+    `within` so many characters, in one place or in several.
+    """
+
+    copies: int
+    characters: int
+    within: int = 2400
+
+
+EXACT = Limit(copies=3, characters=100)
+COUNTING = Limit(copies=6, characters=250)  # numbers apart, as in "step 7, step 8"
+SHORTEST = 24  # characters of one place
 
 
 def found_in(text: str) -> str | None:
     """Return how the text repeats itself, or None."""
-    return cycle(text.rstrip()[-TAIL_CHARS:])
+    return Repeats().feed(text) or _stretch(text) or _run(text)
 
 
-def cycle(tail: str) -> str | None:
-    """Return what a text says again and again until its end, or None."""
-    backwards = tail[::-1]
-    borders = _borders(backwards)
-    for end in range(len(backwards), CYCLE_CHARS - 1, -1):
-        period = end - borders[end - 1]
-        if end >= REPEATS * period and not tail[-period:].isspace():
-            return f"the last {end} characters say the same {end // period} times"
+class Repeats:
+    """Watches a text, a piece at a time, for what is said back to back."""
+
+    def __init__(self) -> None:
+        self._units = (_Units(EXACT, counts=False), _Units(COUNTING, counts=True))
+
+    def feed(self, piece: str) -> str | None:
+        """Return what the text has been saying again and again by now, or None."""
+        for units in self._units:
+            if found := units.feed(piece):
+                return found
+        return None
+
+
+class _Units:
+    """Finds units that are repeated: the distance to the same characters before stays the same."""
+
+    def __init__(self, limit: Limit, *, counts: bool):
+        self._limit = limit
+        self._counts = counts
+        self._text = ""  # without long runs of one sign; where numbers count, each is a 0
+        self._seen: dict[str, int] = {}  # where each gram ended last
+        self._period = 0
+        self._run = 0  # characters that are as they were a period before
+        self._places: list[tuple[int, int]] = []  # of what was repeated: its end, its length
+
+    def feed(self, piece: str) -> str | None:
+        begin = len(self._text)
+        self._text += self._plain(piece)
+        text, seen, period, run = self._text, self._seen, self._period, self._run
+        for end in range(begin + 1, len(text) + 1):
+            if period and text[end - 1] == text[end - 1 - period]:
+                run += 1
+                if run >= (self._limit.copies - 1) * period and (
+                    found := self._at(end, period, run)
+                ):
+                    return found
+            elif end >= GRAM:
+                before = seen.get(text[end - GRAM : end], 0)
+                period = end - before if before else 0
+                run = GRAM if period else 0
+            if end >= GRAM:
+                seen[text[end - GRAM : end]] = end
+        self._period, self._run = period, run
+        if len(text) > 4 * REACH:
+            self._forget(len(text) - REACH)
+        return None
+
+    def _at(self, end: int, period: int, run: int) -> str | None:
+        """Note a repetition that ends here, and judge all of them together."""
+        length = run + period
+        unit = self._text[end - period : end]
+        letters = sum(letter.isalpha() or letter == BROKEN for letter in unit)
+        if length < SHORTEST or letters < LETTERS * period:
+            return None
+        if self._places and self._places[-1][0] > end - length:
+            self._places.pop()  # it is the same one, longer by now
+        self._places.append((end, length))
+        near = sum(size for place, size in self._places if place > end - self._limit.within)
+        if max(near, length) < self._limit.characters:
+            return None
+        return f"it says the same {length // period} times, {period} characters long"
+
+    def _plain(self, piece: str) -> str:
+        """Return a piece as it is compared; a run of signs is cut to three of them."""
+        plain: list[str] = []
+        last = self._text[-3:]
+        for letter in piece:
+            if letter.isdigit() and self._counts:
+                if last.endswith("0"):
+                    continue
+                letter = "0"  # any number is the same one
+            elif not letter.isalnum() and letter != BROKEN and last == letter * 3:
+                continue
+            plain.append(letter)
+            last = (last + letter)[-3:]
+        return "".join(plain)
+
+    def _forget(self, count: int) -> None:
+        self._text = self._text[count:]
+        self._seen = {gram: end - count for gram, end in self._seen.items() if end > count}
+        self._places = [(end - count, size) for end, size in self._places if end > count]
+
+
+def _stretch(text: str) -> str | None:
+    """Look for long pieces that stand again and again, with something else between them."""
+    plain = re.sub(r"([^\w\ufffd])\1{3,}", r"\1\1\1", text[-STRETCH * STRETCHES :])
+    for begin in range(0, max(1, len(plain) - STRETCH // 2), STRETCH // 2):
+        stretch = plain[begin : begin + STRETCH]
+        count = len(stretch) - PIECE + 1
+        if count < PIECE * TIMES:
+            break
+        pieces = Counter(stretch[start : start + PIECE] for start in range(count))
+        if sum(times for times in pieces.values() if times >= TIMES) >= COVERED * count:
+            return f"long pieces stand in it {TIMES} times or more"
     return None
 
 
-def _borders(text: str) -> list[int]:
-    """Return, for each prefix, the length of its longest border (Knuth, Morris, Pratt)."""
-    borders = [0] * len(text)
-    length = 0
-    for index in range(1, len(text)):
-        while length and text[index] != text[length]:
-            length = borders[length - 1]
-        length += text[index] == text[length]
-        borders[index] = length
-    return borders
+def _run(text: str) -> str | None:
+    match = RUN.search(text)
+    return f"one character stands in it {len(match[0])} times" if match else None

@@ -12,6 +12,7 @@ import jsonschema
 import jsonschema_rs
 import referencing
 
+from chat_rpc import schemas
 from chatd.verifier import fences, values
 from chatd.verifier.rule import (
     HOLDS,
@@ -35,8 +36,6 @@ PATTERNS = (
     jsonschema_rs.RegexOptions(size_limit=2**23),
     jsonschema_rs.FancyRegexOptions(backtrack_limit=10**6, size_limit=2**23),
 )
-SHORT_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-SHORT_FIELD = re.compile(r"(\w+)(?:\s+(str|int|float|bool)(\[\])?)?\s*(?::\s*(.+))?")
 SHORT_FORM = 'a JSON Schema, or fields such as "name, age int, tags str[]"'
 
 
@@ -168,26 +167,10 @@ def _first_line(why: Exception) -> str:
 
 
 def _from_short(text: str) -> dict[str, Any]:
-    """Return the schema of "name, age int": fields with commas between them, or a line each."""
-    lines = text.splitlines() if "\n" in text else text.split(",")
-    fields = {}
-    for line in filter(None, map(str.strip, lines)):
-        match = SHORT_FIELD.fullmatch(line)
-        if match is None:
-            raise BadValue(f"wants {SHORT_FORM}")
-        name, type_, brackets, words = match.groups()
-        field: dict[str, Any] = {"type": SHORT_TYPES[type_ or "str"]}
-        if brackets:
-            field = {"type": "array", "items": field}
-        fields[name] = {**field, "description": words} if words else field
-    if not fields:
-        raise BadValue(f"wants {SHORT_FORM}")
-    return {
-        "type": "object",
-        "properties": fields,
-        "required": list(fields),
-        "additionalProperties": False,
-    }
+    try:
+        return schemas.of_short_form(text)
+    except ValueError:
+        raise BadValue(f"wants {SHORT_FORM}") from None
 
 
 # -- tools --------------------------------------------------------------------------------------

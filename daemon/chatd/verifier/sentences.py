@@ -13,6 +13,8 @@ ABBREVIATIONS = frozenset(
     " hon jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
 INITIAL = re.compile("[A-HJ-Z]")
+ELLIPSES = frozenset({"..", "...", "....", "\u2026"})
+CLOSING = "\"'\u201d\u2019\u00bb"
 MAY_END = frozenset("etc a.m p.m u.s u.k inc ltd ph.d".split())  # abbreviations, or ends as well
 NEAR = 40  # characters around a mark that are looked at
 
@@ -41,4 +43,7 @@ def _ends(match: re.Match[str], text: str) -> bool:
             return False
         if word.lower() in MAY_END:
             return rest[0].isupper()
-    return not rest[0].islower()
+        return True
+    # "Done!" he said, and ... he went on
+    is_inside = match["mark"] in ELLIPSES or match[0][-1] in CLOSING
+    return not (is_inside and rest[0].islower())

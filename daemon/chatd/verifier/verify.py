@@ -17,9 +17,9 @@ import msgspec
 
 from chat_rpc import checks as wire
 from chat_rpc import errors
-from chat_rpc.checks import Answer, Check, CheckResult, Severity, Verdict
+from chat_rpc.checks import Answer, Check, CheckResult, Severity, Verdict, plain
 from chatd.verifier import fences
-from chatd.verifier.kinds import ALWAYS, KINDS, near, plain
+from chatd.verifier.kinds import ALWAYS, KINDS, near
 from chatd.verifier.rule import (
     BadValue,
     CannotRun,

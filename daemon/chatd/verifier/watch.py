@@ -41,16 +41,10 @@ class Looping:
     """Has the reply come into a loop?"""
 
     def __init__(self) -> None:
-        self._tail = ""
-        self._new = 0
+        self._repeats = loop.Repeats()
 
     def __call__(self, piece: str) -> str | None:
-        self._tail = (self._tail + piece)[-loop.TAIL_CHARS :]
-        self._new += len(piece)
-        if self._new < LOOK_CHARS:
-            return None
-        self._new = 0
-        return loop.cycle(self._tail)
+        return self._repeats.feed(piece)
 
 
 class Words:
