@@ -12,7 +12,13 @@ from chat_rpc import errors, methods
 
 def export(
     name: Annotated[
-        str | None, typer.Argument(metavar="[ID]", show_default=False, help="Default: the last.")
+        str | None,
+        typer.Argument(
+            parser=naming.parse_chat,
+            metavar="[ID]",
+            show_default=False,
+            help="A title, or an id's beginning. Default: the last used.",
+        ),
     ] = None,
     *,
     form: Annotated[

@@ -126,6 +126,8 @@ def search(
       chat search tmpfs
       chat search "out of memory" --json | jq -r .chat | sort -u
     """
+    if not "".join(words):
+        raise typer.BadParameter("there are no words to look for")
     client = link.connect()
     wanted = methods.Search(words=" ".join(words), limit=min(limit, PAGE))
     found = client.call(methods.SEARCH, wanted).found

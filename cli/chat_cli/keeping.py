@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from chat_cli import link, output, spans
-from chat_cli.naming import ID_CHARS, ChatNamed
+from chat_cli.naming import ID_CHARS, ChatNamed, parse_chat, parse_title
 from chat_rpc import errors, methods
 from chat_rpc.client import Client
 
@@ -18,7 +18,8 @@ OUT_OF_REACH = (
 
 
 def rename(
-    chat: ChatNamed, title: Annotated[str, typer.Argument(metavar="TITLE", show_default=False)]
+    chat: ChatNamed,
+    title: Annotated[str, typer.Argument(parser=parse_title, metavar="TITLE", show_default=False)],
 ) -> None:
     """Give a conversation a title, by which it can be named.
 
@@ -82,7 +83,12 @@ def undelete(chat: ChatNamed) -> None:
 def wipe(
     chat: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", show_default=False, help="A title, or an id's beginning."),
+        typer.Argument(
+            parser=parse_chat,
+            metavar="[ID]",
+            show_default=False,
+            help="A title, or an id's beginning.",
+        ),
     ] = None,
     *,
     all_: Annotated[

@@ -35,6 +35,9 @@ def ended(command: Callable[[], int]) -> int:
     except errors.RpcError as exc:
         output.note(exc.message)
         return exc.exit
+    except UnicodeEncodeError:  # in what was to be sent: printing never raises it
+        output.note("an argument is not UTF-8 text")
+        return errors.InvalidParams.exit
     except output.CannotWrite as exc:
         output.note(str(exc))
         return output.CANNOT_WRITE

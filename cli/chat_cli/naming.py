@@ -13,6 +13,7 @@ from chat_cli import output, terminals
 from chat_rpc import errors, methods
 from chat_rpc.client import Client
 
+NAME_CHARS = 200
 ID_CHARS = 8  # of an id, shown: enough to name it by
 
 _NUMBERED = re.compile(r"(.*)@(-?\d+)?(?:/(\d+))?", re.DOTALL)
@@ -26,8 +27,23 @@ class Name(NamedTuple):
     answer: int | None = None
 
 
+def parse_chat(text: str) -> str:
+    """Return a name that a chat can have; raises BadParameter."""
+    if not 1 <= len(text) <= NAME_CHARS:
+        raise typer.BadParameter(f"a name has 1 to {NAME_CHARS} characters")
+    return text
+
+
+def parse_title(text: str) -> str:
+    """Return a title by which a chat can be named afterwards; raises BadParameter."""
+    if _NUMBERED.fullmatch(parse_chat(text)):
+        raise typer.BadParameter(f"{text!r} would name a turn: a title may not end so")
+    return text
+
+
 def parse(text: str) -> Name:
     """Return what `text` names; raises BadParameter."""
+    parse_chat(text)
     numbered = _NUMBERED.fullmatch(text)
     if numbered is None:
         return Name(text)
@@ -38,7 +54,10 @@ def parse(text: str) -> Name:
 
 
 ChatNamed = Annotated[
-    str, typer.Argument(metavar="ID", help="A title, or the beginning of an id (see list).")
+    str,
+    typer.Argument(
+        parser=parse_chat, metavar="ID", help="A title, or the beginning of an id (see list)."
+    ),
 ]
 Named = Annotated[
     Name | None,

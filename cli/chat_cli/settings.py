@@ -187,8 +187,10 @@ def _write(file: Path, text: str) -> None:
     _make_directory(file)
     file = Path(os.path.realpath(file))  # a link into somebody's dotfiles stays one
     new = file.with_name(f".{file.name}.new")
+    output.save(new, text, overwrite=True)
     try:
-        new.write_text(text, encoding="utf-8")
+        if file.exists():
+            new.chmod(file.stat().st_mode)
         new.replace(file)
     except OSError as exc:
         raise output.CannotWrite(f"{file}: {exc.strerror}") from exc

@@ -222,6 +222,29 @@ def test_a_fork_goes_as_far_as_it_is_told(chat: RunChat) -> None:
     assert len(ids(chat)) == 3
 
 
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        (["show", ""], 2),
+        (["show", "x" * 201], 2),
+        (["rm", ""], 2),
+        (["search", ""], 2),
+        (["rename", "x", ""], 2),
+        (["rename", "x", "y@2"], 2),
+        (["rename", "x", "\udcff"], 65),
+        (["search", "\udcff"], 65),
+        (["keep", "x", "--for", "1e5d"], 2),
+    ],
+)
+def test_what_cannot_be_is_refused_in_plain_words(
+    chat: RunChat, verb: list[str], status: int
+) -> None:
+    ran = chat(*verb)
+    assert (ran.status, ran.out) == (status, b"")
+    assert "Traceback" not in ran.err
+    assert "$" not in ran.err
+
+
 def test_nothing_that_is_named_wrongly_is_touched(chat: RunChat, chatd: Daemon) -> None:
     for verb in (["rm"], ["rename"], ["keep"], ["undelete"], ["select"], ["rename", "x"]):
         assert chat(*verb).status == 2

@@ -46,6 +46,15 @@ def test_set_keeps_the_comments(file: Path) -> None:
     assert file.read_text() == FILE.replace('"fast" ', '"big" ', 1)
 
 
+def test_set_leaves_the_mode_and_makes_a_new_file_its_owners_alone(file: Path) -> None:
+    file.chmod(0o640)
+    config("set", "model", "big")
+    assert file.stat().st_mode & 0o777 == 0o640
+    file.unlink()
+    config("set", "model", "big")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_set_makes_file_and_tables() -> None:
     assert config("set", "aliases.'a.b'", "qwen 3").status == 0
     assert person.load().aliases == {"a.b": "qwen 3"}
