@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.harness import CHAT
-
 from bench import append, ping, relay, start, table
 from bench.comparison import Meaningless, Report
 
@@ -63,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     how_long.add_argument("--quick", action="store_true", help=f"as --rounds {QUICK_ROUNDS}")
     parser.add_argument("--json", action="store_true", help="print every number, as JSON")
     parser.add_argument(
-        "--chat", type=Path, default=Path(CHAT), metavar="PATH", help="the launcher to start"
+        "--chat", type=Path, metavar="PATH", help="the launcher to start, in place of install.sh's"
     )
     return parser
 

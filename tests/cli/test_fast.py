@@ -22,7 +22,6 @@ from tests.conftest import StartDaemon
 from tests.fakes.scripts import SCRIPTS
 from tests.harness import (
     DEADLINE_S,
-    ROOT,
     Daemon,
     ModelServer,
     Ran,
@@ -30,6 +29,7 @@ from tests.harness import (
     ram_directory,
     run,
 )
+from tests.launcher import write
 from tests.terminal import Terminal
 
 from chat_cli import fast, piped
@@ -81,15 +81,8 @@ STDIN = [
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[list[str]]:
-    """The script of install/launcher.py, with the folders of this tree."""
     home = ram_directory()
-    body = (ROOT / "install" / "launcher.py").read_text()
-    site = re.compile(r"^sys\.path\.insert.*$", re.MULTILINE)
-    here = f"sys.path[:0] = [{str(ROOT / 'cli')!r}, {str(ROOT / 'daemon')!r}]"
-    body = site.sub(here, body).replace("del sys.path[0]", "del sys.path[:2]")
-    script = home / "chat"
-    script.write_text(f"#!{sys.executable} -IS\n{body}")
-    script.chmod(0o755)
+    script = write(home)
     yield [str(script)]
     shutil.rmtree(home)
 
