@@ -147,3 +147,12 @@ async def test_two_ways_to_say_which_chat_are_one_too_many(
 ) -> None:
     with pytest.raises(errors.InvalidParams, match="give one of them"):
         await ask(client, "x", **ways)
+
+
+async def test_a_page_of_a_terminal_s_chats_cannot_begin_after_another_s(
+    client: aio.Client,
+) -> None:
+    await ask(client, "one", terminal="10.5")
+    other = await ask(client, "two", terminal="10.6")
+    with pytest.raises(errors.NoSuchChat):
+        await client.call(methods.CHATS, methods.Page(terminal="10.5", after=other))

@@ -79,10 +79,13 @@ def _state(sessions: Sessions) -> dict[str, object]:
     state: dict[str, object] = {}
     for session in sessions:
         assert not session.lost
+        state[f"taste of {session.uid}"] = {
+            id_: wire.encode(line) for id_, (line, _) in session.taste.items()
+        }
         for chat in session.chats.values():
             state[f"chat {chat.id}"] = (
                 session.uid, chat.title, chat.created, chat.used, chat.used_boot_s,
-                chat.lifetime_s, chat.is_deleted, chat.turns,
+                chat.lifetime_s, chat.is_deleted, chat.turns, chat.demands,
             )  # fmt: skip
         for turn in session.turns.values():
             view = wire.encode(session.view(turn))

@@ -16,7 +16,10 @@ def list_(context: Context, peer: Peer, params: methods.Page) -> methods.ChatPag
     chats = _by_use(session, params)
     begin = 0
     if params.after is not None:
-        begin = chats.index(session.chat(params.after, deleted=params.deleted)) + 1
+        after = session.chat(params.after, deleted=params.deleted)
+        if after not in chats:
+            raise errors.NoSuchChat("after: this chat is not in the list")
+        begin = chats.index(after) + 1
     page = chats[begin : begin + params.limit]
     more = begin + params.limit < len(chats)
     return methods.ChatPage([_line(session, chat) for chat in page], page[-1].id if more else None)
