@@ -13,6 +13,7 @@ from tests.hostile.attacks import ATTACKS
 from tests.terminal import Terminal
 
 from chat_cli.talking import commands
+from chat_cli.talking.about import ABOUT_THIS
 from chat_cli.verbs import VERBS
 from chat_rpc import methods
 
@@ -219,10 +220,14 @@ def test_commands_are_those_of_the_shell_about_this_conversation(chatd: Daemon) 
         person.sees(READY)
         person.say("/rename it's mine")
         person.sees('it is called "it\'s mine" now')
-        person.say("/keep --for 7d")
+        person.say("/keep 7d")
         person.sees("ends in 7 d 0 h, unless")
         person.say("/show @1")
         person.sees("> one")
+        person.say("/good to the point")
+        person.sees("good: the answer to 'one'")
+        person.say("/refine @1 shorter")
+        person.sees("Send the whole reply anew")
         person.say("/retry -m hash")
         person.sees(hash_reply("one")[:40])
         person.say("/select @1/1")
@@ -232,6 +237,10 @@ def test_commands_are_those_of_the_shell_about_this_conversation(chatd: Daemon) 
         person.say("/wipe -y")
         person.sees("destroyed: 1 conversation")
         person.sees("the next question begins another")
+        person.say("/list --nope")
+        person.sees("No such option: --nope /help list tells how")
+        person.say('/search "unbalanced')
+        person.sees("No closing quotation")
         person.say("/nonsense")
         person.sees("there is no /nonsense")
         person.say("/show")
@@ -334,6 +343,7 @@ def test_the_table_of_commands_is_total() -> None:
     table = commands.table()
     assert {*VERBS} == {*VERBS} & {*table} | {*commands.NOT_HERE} & {*VERBS}
     assert not {*table} & {*commands.NOT_HERE}
+    assert {*ABOUT_THIS} <= {*VERBS}
     for command in table.values():
         assert command.summary.endswith(".")
         assert commands.of(f"/{command.name}") is not None

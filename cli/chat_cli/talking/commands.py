@@ -2,17 +2,19 @@
 
 import os
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import typer
+
 from chat_cli import files, naming, output
+from chat_cli.talking.about import ABOUT_THIS, named, words
 from chat_cli.talking.keys import heard
 from chat_cli.terminal import safe_line
 from chat_cli.verbs import VERBS
-from chat_rpc import errors, methods
+from chat_rpc import methods
 
 if TYPE_CHECKING:
     from chat_cli.talking.conversation import Talk
@@ -24,23 +26,6 @@ NOT_HERE = {
     "completion": "it is for shells",
     "admin": "it is for who runs chatd for all, and about no conversation",
 }
-# verbs that are about this conversation, unless another is named
-ABOUT_THIS = frozenset(
-    {
-        "show",
-        "export",
-        "rename",
-        "keep",
-        "rm",
-        "wipe",
-        "retry",
-        "edit",
-        "select",
-        "good",
-        "bad",
-        "refine",
-    }
-)
 _NAMED = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
 
 
@@ -123,7 +108,7 @@ def _chat(talk: "Talk", rest: str) -> None:
 
 def _model(talk: "Talk", rest: str) -> None:
     if rest:
-        talk.flags = replace(talk.flags, model=_words(rest))
+        talk.flags = replace(talk.flags, model=words(rest))
     named = talk.flags.model
     output.note(f"{' or '.join(named)} answers" if named else "the first of these answers")
     if not rest:
@@ -138,7 +123,7 @@ def _system(talk: "Talk", rest: str) -> None:
 
 
 def _file(talk: "Talk", rest: str) -> None:
-    for path in map(os.path.expanduser, _words(rest)):
+    for path in map(os.path.expanduser, words(rest)):
         found = files.read(path)
         talk.files = [*talk.files, path]
         output.note(f"{found.name}, {output.size(len(found.data))}, goes with the next question")
@@ -153,7 +138,7 @@ def _drop(talk: "Talk", rest: str) -> None:
 
 def _fork(talk: "Talk", rest: str) -> None:
     client = talk.connect()
-    name = naming.parse(_here(talk, "fork", rest)[0])
+    name = naming.parse(named(talk.this, rest)[0])
     turn = None if name.turn is None else naming.turn_of(client, name).turn
     wanted = methods.Fork(chat=naming.chat_of(client, name.chat), turn=turn)
     talk.chat = client.call(methods.FORK, wanted).chat
@@ -166,34 +151,24 @@ def _quit(talk: "Talk", rest: str) -> None:
 
 def _run_verb(name: str, talk: "Talk", rest: str) -> None:
     """Run `chat NAME ...` as a shell would, about this conversation where none is named."""
-    from chat_cli import main
+    from chat_cli import apps, main
 
-    arguments = _here(talk, name, rest) if name in ABOUT_THIS else _words(rest)
+    about = ABOUT_THIS.get(name)
+    arguments = about(talk.this, rest) if about else words(rest)
+
+    def run() -> int:
+        try:
+            apps.of(VERBS[name])(arguments, prog_name=f"/{name}", standalone_mode=False)
+        except typer.TyperException as exc:
+            output.note(f"{exc.format_message()} /help {name} tells how")
+        return 0
+
     with heard():
-        main.run([name, *arguments])
+        status = main.ended(run)
+    if status == output.TERMINATED:
+        raise output.Terminated
     if talk.chat is not None:
         talk.look_again()
-
-
-def _here(talk: "Talk", name: str, rest: str) -> list[str]:
-    """Return the arguments of a verb that is about a conversation: this one, or the one named."""
-    if name == "rename":
-        return [talk.this, rest]
-    first, *others = _words(rest) or [""]
-    if "--all" in (first, *others):
-        return [first, *others]
-    if first.startswith("@"):
-        return [f"{talk.this}{first}", *others]
-    if first and not first.startswith("-"):
-        return [first, *others]
-    return [talk.this, *([first] if first else []), *others]
-
-
-def _words(rest: str) -> list[str]:
-    try:
-        return shlex.split(rest)
-    except ValueError as exc:
-        raise errors.InvalidParams(f"{exc}; a quote in words is written \\' or \"'\"") from None
 
 
 OWN = (
