@@ -75,6 +75,7 @@ def exercise(
     chat("list")
     chat("show")
     chat("show", canaries.prompt())
+    tend(daemon, canaries, wrapper)
     run(["sh", "-c", f"{CHAT} -0 -m slow {canaries.prompt()} | head -c 1"], env=environment)
     with subprocess.Popen(
         [CHAT, "-0", "-m", "stall", canaries.prompt()],
@@ -91,6 +92,31 @@ def exercise(
         [sys.executable, "-c", RAW, str(daemon.socket)],
         stdin=raw % (canaries.prompt().encode(), canaries.prompt().encode()),
     )
+
+
+def tend(daemon: Daemon, canaries: Canaries, wrapper: Sequence[str]) -> None:
+    """Do what can be done with a conversation: judge it, edit it, carry it, find it."""
+    edited = canaries.prompt()
+    place = {
+        "CHATD_SOCKET": str(daemon.socket), "VISUAL": f"sed -i s/^/{edited}/", "EDITOR": "",
+    }  # fmt: skip
+
+    def chat(*arguments: str, stdin: bytes | None = None) -> bytes:
+        return run([*wrapper, CHAT, *arguments], stdin=stdin, env=place).out
+
+    chat("-0", "-q", "-m", "echo", canaries.prompt())
+    assert edited.encode() in chat("edit")
+    chat("retry", "-m", "hash")
+    chat("refine", canaries.prompt())
+    chat("good", "@-1", canaries.prompt())
+    chat("rename", "nothing", canaries.prompt())
+    chat("search", canaries.prompt())
+    assert edited.encode() in chat("export")
+    said = f"# {canaries.prompt()}\n\n## User\n\n{canaries.prompt()}\n\n## Assistant\n\nyes\n"
+    chat("fork", chat("import", "-", stdin=said.encode()).decode().strip())
+    chat("doctor")
+    chat("logs")
+    chat("--complete", "chats")
 
 
 def converse(daemon: Daemon, canaries: Canaries, wrapper: Sequence[str]) -> None:

@@ -72,7 +72,14 @@ def _templates() -> Candidates:
             yield name, templates.load(name).front.summary
 
 
+def _profiles() -> Candidates:
+    for name, profile in person.load().checks.items():
+        yield name, f"{output.count(len(profile.checks), 'check')} of yours"
+
+
 def _checks() -> Candidates:
+    with suppress(errors.BadSettings):
+        yield from _profiles()
     lines = manual.TOPICS["checks"]().splitlines()
     for line, about in pairwise(lines):
         if found := re.match(r"  (\w[\w-]*)(:?)", line):
@@ -101,6 +108,7 @@ KINDS: dict[str, Callable[[], Candidates]] = {
     "models": _models,
     "templates": _templates,
     "checks": _checks,
+    "profiles": _profiles,
     "topics": _topics,
     "settings": _settings,
 }

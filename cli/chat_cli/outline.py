@@ -18,6 +18,7 @@ KINDS = {
     "--judge-model": "models",
     "--template": "templates",
     "--chat": "chats",
+    "--profile": "profiles",
     "ID": "chats",
     "undelete ID": "deleted",
     "FILE": "files",

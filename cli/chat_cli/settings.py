@@ -27,7 +27,7 @@ app = apps.new(
       fast = "qwen3-4b"
       [options]                 for the model server
       temperature = 0.2
-      [checks.commit-message]   a profile of checks
+      [checks.commit-message]   what --check commit-message demands
       checks = ["lines:1-10"]
       [templates.commit]        parameters of a template
       lang = "French"

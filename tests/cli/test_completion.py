@@ -61,7 +61,8 @@ def open_shell(tmp_path: Path, chatd: Daemon) -> Iterator[OpenShell]:
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_verbs_and_flags_are_completed(open_shell: OpenShell, name: str) -> None:
+def test_verbs_and_flags_are_completed(open_shell: OpenShell, chat: RunChat, name: str) -> None:
+    chat("config", "set", "checks.my-profile.tries", "2")
     shell = open_shell(name)
     for line, becomes in (
         ("chat und", "chat undelete "),
@@ -76,6 +77,8 @@ def test_verbs_and_flags_are_completed(open_shell: OpenShell, name: str) -> None
         ("chat completion zs", "chat completion zsh "),
         ("chat config get think", "chat config get think "),
         ("chat --check not-a-check", "chat --check not-a-check"),
+        ("chat --check my-pro", "chat --check my-profile "),
+        ("chat check --profile my-pro", "chat check --profile my-profile "),
     ):
         assert shell.complete(line)[0].rstrip() == becomes.rstrip()
     shown = shell.complete("chat re")[1]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Final
+from typing import Any, Final
 
 from tests.fakes.answers import DONE, Call, Script, answer, chunk, event, refuse, tokens
 from tests.fakes.http import EVENT_STREAM
@@ -27,7 +27,7 @@ async def _play(call: Call) -> None:
     A reply is a text, or an object of text, reason, reasoning, model, delay_s; or of status and
     retry_after.  Of a longer text than `max_tokens` allows that much is sent.
     """
-    replies = json.loads(call.first.partition("\n")[0])
+    replies = _told(call.first.partition("\n")[0], call)
     said = replies[min(call.turn, len(replies)) - 1]
     said = {"text": said} if isinstance(said, str) else dict(said)
     if status := said.pop("status", None):
@@ -46,7 +46,15 @@ async def _play(call: Call) -> None:
 async def _judge(call: Call) -> None:
     """Say what the rubric says as JSON: a list of one text."""
     rubric = call.prompt.partition("The rubric: ")[2].partition("\n")[0]
-    await answer(call, json.loads(rubric)[0])
+    await answer(call, _told(rubric, call)[0])
+
+
+def _told(text: str, call: Call) -> Any:  # Any: JSON
+    """Return what `text` tells to say; who tells nothing is answered as by `hash`."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return [hash_reply(call.prompt)]
 
 
 async def _echo(call: Call) -> None:
