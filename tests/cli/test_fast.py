@@ -32,7 +32,7 @@ from tests.harness import (
 from tests.launcher import write
 from tests.terminal import Terminal
 
-from chat_cli import fast, piped
+from chat_cli import fast, piped, plain
 from chat_rpc import methods, paths
 
 SLOW = [sys.executable, "-I", "-c", "from chat_cli.main import main; main()"]
@@ -75,7 +75,7 @@ REPLIES = [
     "in-one-piece", "no-usage",
 ]  # fmt: skip
 STDIN = [
-    b"", b" \n", b"What is\ntmpfs?\n", "é\u2028\x00\x1b".encode(), b"ok \xff", b"x" * (2**20 + 1),
+    b"", b" \n", b"What is\ntmpfs?\n", "é\u2028\x00\x1b".encode(), b"ok \xff", b"%d " * 200_000 % tuple(range(200_000)),
 ]  # fmt: skip
 
 
@@ -333,8 +333,8 @@ def test_the_demo_is_labelled_alike(launcher: list[str], start_daemon: StartDaem
 
 
 def test_what_it_knows_by_heart_is_what_others_know() -> None:
-    assert fast.INLINE_BYTES == piped.INLINE_BYTES
-    assert fast.PATIENCE_S == piped.PATIENCE_S
+    assert plain.INLINE_BYTES == piped.INLINE_BYTES
+    assert plain.PATIENCE_S == piped.PATIENCE_S
     assert fast.SYSTEM_SOCKET == os.fsencode(paths.SYSTEM_SOCKET)
     assert fast.SYSTEM_UNIT == os.fsencode(paths.SYSTEM_UNIT)
 
@@ -344,7 +344,7 @@ def test_it_looks_for_chatd_where_everything_looks(
     monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
     is_private = runtime == "logind"
-    monkeypatch.setattr(fast, "_exists", lambda _: False)
+    monkeypatch.setattr(fast, "exists", lambda _: False)
     monkeypatch.setattr(fast, "_is_private", lambda _: is_private)
     monkeypatch.setattr(paths, "is_private", lambda _: is_private)
     monkeypatch.setattr(os.path, "lexists", lambda _: False)
