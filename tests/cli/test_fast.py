@@ -75,7 +75,8 @@ REPLIES = [
     "in-one-piece", "no-usage",
 ]  # fmt: skip
 STDIN = [
-    b"", b" \n", b"What is\ntmpfs?\n", "é\u2028\x00\x1b".encode(), b"ok \xff", b"%d " * 200_000 % tuple(range(200_000)),
+    b"", b" \n", b"What is\ntmpfs?\n", "é\u2028\x00\x1b".encode(), b"ok \xff",
+    b"".join(b"%d " % number for number in range(200_000)),  # more than goes inline
 ]  # fmt: skip
 
 
