@@ -116,9 +116,9 @@ async def test_another_model_fails_only_where_the_one_is_required(client: aio.Cl
     assert started.reply is not None
     assert started.reply.ending is not None
     assert started.reply.ending.mismatch
-    params = ask(other, key="strict", checks=[], require_model=True, wait=True)
-    with pytest.raises(errors.ChecksFailed, match="model"):
-        await client.call(methods.START, params)
+    events = await events_of(client, ask(other, GOOD, key="strict", checks=[], require_model=True))
+    assert error_of(events).code == errors.ChecksFailed.code
+    assert steps_of(events) == ["attempt", "verify"], "the same server would send the same"
 
 
 async def test_time_that_is_up_ends_a_turn(client: aio.Client, scripted: ModelServer) -> None:

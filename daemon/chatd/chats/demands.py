@@ -32,7 +32,7 @@ class Demands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_held(self) -> bool:
         """Whoever asked sees the reply when it is checked, so that another try may follow."""
-        return bool(self.checks or self.tries or self.best_of > 1)
+        return bool(self.checks or self.tries or self.best_of > 1 or self.require_model)
 
     def or_of(self, chat: "Demands") -> "Demands":
         """Return what is demanded where the chat, or an earlier turn, has demands as well."""
@@ -48,7 +48,7 @@ class Demands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def tries_each(self) -> int:
         """How often a model is asked until the next one is, or none."""
-        return (self.tries or TRIES) if self.is_held else 1
+        return self.tries or (TRIES if self.checks or self.best_of > 1 else 1)
 
 
 PLAIN = Demands()
