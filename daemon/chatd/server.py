@@ -1,11 +1,9 @@
 """The socket: connections, their users as the kernel tells them, their lines and their limits."""
 
 import asyncio
-import grp
 import logging
 import os
 import socket
-import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from chat_rpc import errors, methods, wire
+from chatd import peers
 from chatd.chats.turns import Step
 from chatd.dispatch import Dispatcher
 
@@ -23,12 +22,9 @@ BACKLOG = 4096
 ACCEPTS_AT_ONCE = 64
 PAUSE_READING_BYTES = 2**20
 STEP_BYTES, STEPS_S = 2**20, 0.005
-PEER = struct.Struct("3i")
-SO_PEERGROUPS = 59
-MAX_GROUPS = 256
 ADMINS = "chatd-admin"
-OVERFLOW_UID = 65534  # unless the administrator has changed it
 FIRST_CALL_S = 0.5
+LOOK_S = 1.0  # between two looks whether a client that sends no more is there
 LAST_STEPS = 16  # of the loop, that an answer may need when its turn has ended
 PAUSE_S, SAY_AGAIN_S = 0.25, 60.0  # when there is no descriptor for another connection
 
@@ -45,6 +41,7 @@ class Connection(asyncio.Protocol):
         self.is_admin = is_admin
         self.unanswered = 0
         self.has_spoken = False
+        self.endings: dict[str, Callable[[], None]] = {}
         self._following: Counter[str] = Counter()
         self._is_half_closed = False
         self._is_clogged = False
@@ -70,6 +67,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._stop_clock()
         self._server.forget(self)
+        for turn in tuple(self.endings):
+            self.endings.pop(turn)()
 
     def data_received(self, data: bytes) -> None:
         end = data.rfind(b"\n")
@@ -158,6 +157,8 @@ class Connection(asyncio.Protocol):
             self._following[turn] -= 1
         else:
             self._following.pop(turn, None)
+            if end := self.endings.pop(turn, None):
+                end()
         self._close_if_done()
 
     def begin_request(self) -> None:
@@ -170,7 +171,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep our side open until all that was asked before is answered and told."""
         self._is_half_closed = True
-        return bool(self._lines or self.unanswered or self._following)
+        asyncio.get_running_loop().call_soon(self._look_for_peer)
+        return self._owes_something
 
     def fence(self) -> None:
         """Take no more requests.
@@ -195,8 +197,21 @@ class Connection(asyncio.Protocol):
             self.feed(step)
 
     def _close_if_done(self) -> None:
-        if self._is_half_closed and not (self._lines or self.unanswered or self._following):
+        if self._is_half_closed and not self._owes_something:
             self.close()
+
+    @property
+    def _owes_something(self) -> bool:
+        return bool(self._lines or self.unanswered or self._following)
+
+    def _look_for_peer(self) -> None:
+        """End ephemeral turns whose client has gone: all that comes is the end of what it sends."""
+        if self._transport is None or not self._owes_something:
+            return
+        if self.endings and peers.is_hung_up(self._transport.get_extra_info("socket").fileno()):
+            self._transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(LOOK_S, self._look_for_peer)
 
     def _refuse_long_line(self) -> None:
         # the rest of the line must never be taken for another message
@@ -232,8 +247,8 @@ class Server:
         self._is_stepping = False
         self._pause: asyncio.TimerHandle | None = None
         self._said_s = -SAY_AGAIN_S
-        self._admins = _group_id(ADMINS)
-        self._overflow_uid = _overflow_uid()
+        self._admins = peers.group_id(ADMINS)
+        self._overflow_uid = peers.overflow_uid()
 
     def start(self) -> None:
         self._listener.settimeout(0)
@@ -310,7 +325,7 @@ class Server:
             log.error("cannot accept connections now, they wait: %s", why.strerror)
 
     def _admit(self, client: socket.socket) -> None:
-        uid = PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[1]
+        uid = peers.uid_of(client)
         try:
             self._check(uid)
         except errors.RpcError as exc:
@@ -335,7 +350,7 @@ class Server:
             raise errors.TooManyConnections("too many connections are open", retry_after_ms=1000)
 
     def _is_admin(self, uid: int, client: socket.socket) -> bool:
-        return uid == 0 or (self._admins is not None and self._admins in _groups_of(client))
+        return uid == 0 or (self._admins is not None and self._admins in peers.groups_of(client))
 
     async def _connect(self, connection: Connection, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -344,29 +359,6 @@ class Server:
         except OSError:
             self.forget(connection)
             client.close()
-
-
-def _groups_of(client: socket.socket) -> set[int]:
-    """Return the groups of the process that connected, its own and its supplementary ones."""
-    groups = {PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))[2]}
-    with suppress(OSError):  # ERANGE: in more groups than Python can ask for
-        raw = client.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * MAX_GROUPS)
-        groups.update(number for (number,) in struct.iter_unpack("i", raw))
-    return groups
-
-
-def _group_id(name: str) -> int | None:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        return None
-
-
-def _overflow_uid() -> int:
-    try:
-        return int(Path("/proc/sys/kernel/overflowuid").read_text("ascii"))
-    except OSError:  # hidden by systemd's ProcSubset=
-        return OVERFLOW_UID
 
 
 def listen(path: Path) -> socket.socket:

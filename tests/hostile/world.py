@@ -4,7 +4,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +117,10 @@ class Line:
     def leave(self, turn: str) -> None: ...
 
     is_gone = False
+
+    @property
+    def endings(self) -> dict[str, Callable[[], None]]:
+        return {}
 
     def feed(self, step: Step) -> None:
         asyncio.get_running_loop().call_soon(self._take, step)

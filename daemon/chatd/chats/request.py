@@ -37,6 +37,8 @@ def wanted(memory: Memory, params: TurnStart) -> Wanted:
     ways = [way for way in WAYS if getattr(params, way) is not None]
     if len(ways) > 1:
         raise InvalidParams(f"{' and '.join(ways)}: give one of them")
+    if ways and params.ephemeral:
+        raise InvalidParams(f"{ways[0]}: an ephemeral question is in no chat")
     if params.instead_of is not None:
         return _beside(memory, memory.turn(params.instead_of), params)
     if _is_blank(params):

@@ -52,11 +52,20 @@ class Session(Memory):
         spend_reserve: Callable[[], bool],
     ):
         super().__init__(uid, files, lifetime_s)
+        self.is_ephemeral = False
         self.watchers: list[Reader] = []
         self._quota = quota
         self._unchecked_chars = 0
         self._everybody = everybody
         self._spend_reserve = spend_reserve
+
+    def beside(self, files: SessionFiles) -> "Session":
+        """Return another session of this user's, with the same shares and the same sent files."""
+        other = Session(
+            self.uid, files, self._quota, self._lifetime_s, self._everybody, self._spend_reserve
+        )
+        other.sent = self.sent
+        return other
 
     # -- changing -----------------------------------------------------------------------------
 

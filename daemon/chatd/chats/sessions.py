@@ -26,6 +26,7 @@ class Sessions:
         self._lifetime_s = lifetime_s
         self._quota = quota
         self._sessions: dict[int, Session] = {}
+        self.ephemeral: dict[str, Session] = {}  # by their turns
         for uid in store.uids():
             session = self.of(uid)
             began_s = time.monotonic()
@@ -46,6 +47,11 @@ class Sessions:
                 uid, files, self._quota, self._lifetime_s, self._files, self.store.spend_reserve
             )
         return self._sessions[uid]
+
+    def ephemeral_of(self, uid: int) -> list[Turn]:
+        """Return the ephemeral turns of a user."""
+        mine = (session for session in self.ephemeral.values() if session.uid == uid)
+        return [turn for session in mine for turn in session.turns.values()]
 
     def unfinished(self) -> Iterator[tuple[Session, Turn]]:
         """Yield the turns that the last daemon did not finish, oldest first."""

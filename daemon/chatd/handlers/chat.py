@@ -104,6 +104,8 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     for chat in chats:
         conversations.condemn(session, chat)  # nobody can begin another turn in it
     turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
+    if params.all:
+        turns += context.sessions.ephemeral_of(peer.uid)
     for turn in turns:
         context.inference.cancel(turn)
     await asyncio.gather(*(context.inference.wait(turn, END_S) for turn in turns))

@@ -25,6 +25,11 @@ class Peer(Reader, Protocol):
     @property
     def is_admin(self) -> bool: ...
 
+    @property
+    def endings(self) -> dict[str, Callable[[], None]]:
+        """What to do when this connection follows a turn no more: of its ephemeral ones."""
+        ...
+
 
 class Then(NamedTuple):
     """An answer, and what to do once it was sent."""

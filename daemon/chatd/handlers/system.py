@@ -7,7 +7,7 @@ from chat_rpc import PROTOCOL, __version__, methods
 from chatd.handlers.context import Context, Peer
 from chatd.logs import RING
 
-FEATURES = ["attach", "files", "keys", "logs", "names", "prompts", "tree"]
+FEATURES = ["attach", "ephemeral", "files", "keys", "logs", "names", "prompts", "tree"]
 
 
 def hello(context: Context, peer: Peer, params: methods.Nothing) -> methods.Hello:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from chat_rpc import errors, methods
@@ -88,6 +89,13 @@ class Inference:
         if task := self._running.get(turn.id):
             await asyncio.wait([task], timeout=timeout_s)
 
+    def when_done(self, turn: Turn, do: Callable[[], None]) -> None:
+        """Call `do` when nobody works at the turn any more."""
+        if task := self._running.get(turn.id):
+            task.add_done_callback(lambda _: do())
+        else:
+            do()
+
     def cancel(self, turn: Turn) -> bool:
         """Stop the turn; False if it had ended."""
         if turn.id not in self._running or turn.id in self._ending:
@@ -159,6 +167,8 @@ class Inference:
         except errors.RpcError as exc:
             return work.ending("failed", fault(exc))
         except asyncio.CancelledError:
+            if self._abandoning and session.is_ephemeral:
+                return work.ending("interrupted", fault(errors.Draining("chatd is stopping")))
             if self._abandoning:
                 return None  # without an end in the journal: the next daemon asks again
             return work.ending("cancelled", fault(errors.Cancelled("cancelled")))

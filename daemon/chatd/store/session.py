@@ -31,25 +31,27 @@ class SessionFiles:
             self.journal = Journal(self._folders["journal"], segment_bytes=segment_bytes)
             opened.callback(self.journal.close)
             self._opened = opened.pop_all()
+        self.nameless: set[SessionFiles] = set()  # of ephemeral turns
         self._text_bytes = 0
         self._text_files = 0
-        self.sent = SentFiles(self._folders["files"], self._count)
+        self.sent = SentFiles(self._folders["files"], self.count)
         for folder in FOLDERS[1:]:
             for entry in os.listdir(self._folders[folder]):
                 status = os.stat(entry, dir_fd=self._folders[folder], follow_symlinks=False)
-                self._count(status.st_size, +1)
+                self.count(status.st_size, +1)
 
     @property
     def used_bytes(self) -> int:
-        return self.journal.size_bytes + self._text_bytes
+        nameless = sum(files.journal.size_bytes for files in self.nameless)
+        return self.journal.size_bytes + self._text_bytes + nameless
 
     @property
     def used_files(self) -> int:
-        return self.journal.files + self._text_files
+        return self.journal.files + self._text_files + len(self.nameless)
 
     def draft(self, kind: Kind) -> Draft:
         """Return a text that may still grow; `keep` makes the plain file of it."""
-        return Draft(self._folders[kind], self._count)
+        return Draft(self._folders[kind], self.count)
 
     def write_text(self, kind: Kind, turn: str, text: str) -> None:
         """Make the plain file of a turn's text, whole or not at all; an existing one stays.
@@ -88,15 +90,16 @@ class SessionFiles:
 
     def _make(self, folder: int, name: str, data: bytes) -> None:
         make_file(folder, name, data)
-        self._count(len(data), +1)
+        self.count(len(data), +1)
 
     def _erase(self, folder_name: str, name: str) -> None:
         folder = self._folders[folder_name]
         size = size_of(folder, name)
         if size is not None and erase_file(folder, name):
-            self._count(size, -1)
+            self.count(size, -1)
 
-    def _count(self, size: int, sign: int) -> None:
+    def count(self, size: int, sign: int) -> None:
+        """Note that a file of this size has come or gone."""
         self._text_bytes += sign * -(-size // PAGE) * PAGE
         self._text_files += sign
 
