@@ -47,7 +47,7 @@ class Talk:
 def talk(daemon: Daemon, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Talk]:
     place = {"CHATD_SOCKET": str(daemon.socket), **(env or {})}
     with Terminal([CHAT, *arguments], env=place, lines=40) as terminal:
-        terminal.wait_for(BEGUN if "-C" not in arguments else "chat: ")
+        terminal.wait_for("chat: " if {"-C", "-cc"} & {*arguments} else BEGUN)
         yield Talk(terminal)
 
 
@@ -269,6 +269,45 @@ def test_new_chat_and_system_change_what_is_asked_next(chatd: Daemon) -> None:
         person.leaves()
     assert [turn.prompt for turn in turns(chatd)] == ["one", "three"]
     assert turns(chatd)[0].system == "be brief"
+
+
+def test_it_goes_on_in_the_last_conversation_of_the_terminal(chatd: Daemon) -> None:
+    with talk(chatd, "-m", "hash") as person:
+        person.say("one")
+        person.sees(READY)
+        person.leaves()
+    with talk(chatd, "-cc", "-m", "hash") as person:
+        person.sees("'one', 1 turn")
+        person.sees(READY)
+        person.say("two")
+        wait_for(lambda: len(turns(chatd)) == 2, "the second question")
+        person.sees(hash_reply("two")[:40])
+        assert person.leaves() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--ephemeral"], 2, "--ephemeral is for one question"),
+        (["-t", "nothing"], 66, "nothing"),
+        (["--check", "nonsense:1"], 65, "nonsense"),
+        (["-c", "-C", "x"], 2, "different chats"),
+    ],
+)
+def test_what_cannot_be_asked_does_not_begin(
+    chatd: Daemon, arguments: list[str], status: int, says: str
+) -> None:
+    place = {"CHATD_SOCKET": str(chatd.socket)}
+    with Terminal([CHAT, *arguments], env=place) as terminal:
+        assert terminal.wait() == status, terminal.text
+        assert says in terminal.text
+        terminal.is_left_in_order()
+
+
+def test_without_chatd_it_does_not_begin(ram: Path) -> None:
+    with Terminal([CHAT], env={"CHATD_SOCKET": str(ram / "nobody")}) as terminal:
+        assert terminal.wait() == 79
+        terminal.is_left_in_order()
 
 
 def test_files_go_with_the_next_question(chatd: Daemon, tmp_path: Path) -> None:

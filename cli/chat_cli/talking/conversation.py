@@ -9,12 +9,11 @@ from typing import NoReturn
 
 import typer
 
-from chat_cli import link, output, question, report, spans
+from chat_cli import link, naming, output, question, report, spans
 from chat_cli.asking import shown
 from chat_cli.files import send
 from chat_cli.flags import Flags
 from chat_cli.following import Following, Reply
-from chat_cli.naming import ID_CHARS
 from chat_cli.talking import commands
 from chat_cli.talking.lines import Lines
 from chat_cli.terminal import safe_line
@@ -27,7 +26,6 @@ def converse(flags: Flags) -> int:
     """Converse until the person leaves; return the exit code."""
     if flags.ephemeral:
         raise typer.BadParameter("--ephemeral is for one question: nothing of it is remembered")
-
     return Talk(flags).run()
 
 
@@ -49,12 +47,11 @@ class Talk:
 
     def run(self) -> int:
         signal.signal(signal.SIGTERM, _terminate)
-        self._guarded(self._greet)
+        self._begin()
         while True:
             try:
                 offered, self._offered = self._offered, ""
                 text = self._lines.read(offered)
-                signal.signal(signal.SIGTERM, _terminate)  # reading a line has taken it
             except KeyboardInterrupt:
                 output.note("Ctrl-D leaves, /help tells the commands")
             except EOFError:
@@ -160,22 +157,25 @@ class Talk:
         except KeyboardInterrupt:
             output.note("stopped")
 
-    def _greet(self) -> None:
-        if self.flags.chat is not None:
-            self._find(self.flags.chat)
-        models = self.connect().call(methods.MODELS, methods.Nothing()).models
-        named = self.flags.model
+    def _begin(self) -> None:
+        """Greet; raises what is wrong with the flags, or that there is no chatd."""
+        asked = question.of(replace(self.flags, words=["to see whether it can be asked"]))
+        models = self._way().call(methods.MODELS, methods.Nothing()).models
+        if self.flags.chat is not None or self.flags.go_on:
+            self._find()
         if not models:
             output.note("no model is there yet; /doctor tells what is missing")
         elif not self.flags.quiet:
-            first = models[0]
-            who = named[0] if named else f"{first.model} ({first.backend})"
+            who = asked.params.model or f"{models[0].model} ({models[0].backend})"
             output.note(f"{safe_line(who)} answers. /help tells the commands, Ctrl-D leaves")
 
-    def _find(self, name: str) -> None:
+    def _find(self) -> None:
+        name = self.flags.chat
         try:
-            self.go_on_in(name)
+            self.go_on_in(name or naming.last(self.connect(), anywhere=self.flags.go_on > 1))
         except errors.NoSuchChat:
+            if name is None:
+                raise
             output.note(f"the next question begins {safe_line(name)!r}")
         else:
             commands.tell_of(self)
@@ -188,6 +188,10 @@ class Talk:
         else:
             parts += [self.chat.model or ""] if not parts else []
             ends = spans.exact(max(0.0, self.chat.ends - time.time()))
-            parts += [self.chat.title[:TITLE_CHARS], self.chat.chat[:ID_CHARS], f"ends in {ends}"]
+            parts += [
+                self.chat.title[:TITLE_CHARS],
+                self.chat.chat[: naming.ID_CHARS],
+                f"ends in {ends}",
+            ]
         parts += [f"with {file}" for file in self.files]
         return " · ".join(safe_line(part) for part in parts if part)

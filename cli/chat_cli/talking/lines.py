@@ -37,7 +37,11 @@ class Lines:
 
     def read(self, offered: str = "") -> str:
         """Return what was typed; raises EOFError at Ctrl-D, KeyboardInterrupt at Ctrl-C."""
-        return self._session.prompt(PROMPT, default=offered, pre_run=self._hear_sigterm)
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            return self._session.prompt(PROMPT, default=offered, pre_run=self._hear_sigterm)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _hear_sigterm(self) -> None:
         """Have SIGTERM end the reading in order; an exception out of a handler would be lost."""
