@@ -290,7 +290,7 @@ def test_it_goes_on_in_the_last_conversation_of_the_terminal(chatd: Daemon) -> N
     [
         (["--ephemeral"], 2, "--ephemeral is for one question"),
         (["-t", "nothing"], 66, "nothing"),
-        (["--check", "nonsense:1"], 65, "nonsense"),
+        (["-c"], 66, "no conversation yet"),
         (["-c", "-C", "x"], 2, "different chats"),
     ],
 )

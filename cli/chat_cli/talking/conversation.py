@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from chat_cli import link, naming, output, question, report, spans
+from chat_cli import link, naming, output, question, report, spans, terminals
 from chat_cli.asking import shown
 from chat_cli.files import send
 from chat_cli.flags import Flags
@@ -172,13 +172,21 @@ class Talk:
     def _find(self) -> None:
         name = self.flags.chat
         try:
-            self.go_on_in(name or naming.last(self.connect(), anywhere=self.flags.go_on > 1))
+            self.go_on_in(name or self._last())
         except errors.NoSuchChat:
             if name is None:
                 raise
             output.note(f"the next question begins {safe_line(name)!r}")
         else:
             commands.tell_of(self)
+
+    def _last(self) -> str:
+        """Return the chat that was used last: in this terminal, or with -cc in any."""
+        here = terminals.terminal() if self.flags.go_on == 1 else None
+        chats = self.connect().call(methods.CHATS, methods.Page(limit=1, terminal=here)).chats
+        if not chats:
+            raise errors.NoSuchChat("there is no conversation yet to go on with")
+        return chats[0].chat
 
     def _status(self) -> str:
         """Return what stands below the line that is typed."""
@@ -188,10 +196,7 @@ class Talk:
         else:
             parts += [self.chat.model or ""] if not parts else []
             ends = spans.exact(max(0.0, self.chat.ends - time.time()))
-            parts += [
-                self.chat.title[:TITLE_CHARS],
-                self.chat.chat[: naming.ID_CHARS],
-                f"ends in {ends}",
-            ]
+            title, id_ = self.chat.title[:TITLE_CHARS], self.chat.chat[: naming.ID_CHARS]
+            parts += [title, id_, f"ends in {ends}"]
         parts += [f"with {file}" for file in self.files]
         return " · ".join(safe_line(part) for part in parts if part)
