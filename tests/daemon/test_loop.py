@@ -192,12 +192,15 @@ async def test_after_a_kill_in_the_middle_the_next_daemon_goes_on(
     assert reply_of(events) == BAD
 
 
-async def test_the_next_model_of_the_chain_is_asked_when_one_fails(client: aio.Client) -> None:
+async def test_the_next_model_of_the_chain_is_asked_when_one_fails(
+    client: aio.Client, scripted: ModelServer
+) -> None:
     params = ask({"status": 500}, GOOD, checks=[], models=["play:a", "play:b"], model=None)
     started = await client.call(methods.START, params)
     events = [event async for event in client.events(started.turn)]
     assert steps_of(events) == ["attempt", "verify", "attempt"]
     assert reply_of(events) == GOOD
+    assert "max_tokens" not in bodies(scripted)[1]
 
 
 @pytest.mark.parametrize("more", [{}, {"checks": [], "tries": 2}, {"checks": [], "best_of": 2}])

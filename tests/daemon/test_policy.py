@@ -78,9 +78,10 @@ def test_the_best_is_kept_and_no_budget_is_exceeded_by_a_token(
     tries, keep, _ = play(wanted, lambda: data.draw(outcomes()))
     assert all(keep.best.rank() <= each.rank() for each in tries)
     assert keep.best.passes or not any(each.passes for each in tries)
-    samples, repairs = tries[: wanted.best_of], tries[wanted.best_of :]
-    first = max([SAMPLE_TOKENS, *(each.tokens for each in samples)])
-    assert sum(each.tokens for each in repairs) <= REPAIRS * first
+    begun = [n for n, each in enumerate(tries) if each.tokens]
+    end = max(wanted.best_of, begun[0] + 1) if begun else len(tries)
+    first = max([SAMPLE_TOKENS, *(each.tokens for each in tries[:end])])
+    assert sum(each.tokens for each in tries[end:]) <= REPAIRS * first
     models = 1 + len(wanted.models) if wanted.best_of == 1 else 1
     assert len(tries) <= models * wanted.tries_each + wanted.best_of - 1
 
@@ -129,6 +130,13 @@ def test_the_same_failure_twice_stops_unless_it_comes_nearer() -> None:
     nearer = [missed("words", score=n / 10) for n in range(1, 4)]
     assert len(asked_with(*nearer, missed("words", score=0.1))) == 4
     assert len(asked_with(missed("words"), missed("contains"), missed("words"))) == 3
+
+
+def test_a_model_that_is_asked_because_another_failed_has_all_the_room_it_wants() -> None:
+    failed = Tried(n=1, error=Failure(errors.ServerUnreachable.code, "", ""))
+    step = next_step(None, Demands(models=["a", "b"]), [Try(failed)])
+    assert isinstance(step, Ask)
+    assert (step.model, step.way, step.tokens_left) == ("b", "plain", None)
 
 
 def test_the_same_text_again_stops() -> None:

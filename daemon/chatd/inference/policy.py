@@ -80,8 +80,8 @@ def _again(
     """Return how to ask again, or None where that would be no use or too much."""
     if not demands.is_held and made[-1].has_begun:
         return None  # it was shown as it came
-    tokens_left = _tokens_left(made[: demands.best_of], made[demands.best_of :])
-    if tokens_left <= 0:
+    tokens_left = _tokens_left(made, demands.best_of)
+    if tokens_left is not None and tokens_left <= 0:
         return None
     if demands.best_of > 1:  # the best of the samples is worked on, by the model that made it
         line = [so_far, *made[demands.best_of :]]
@@ -124,6 +124,11 @@ def _way(last: Try) -> Way:
     return WAYS[repair.advise(last.said.verdict).step]
 
 
-def _tokens_left(samples: Sequence[Try], repairs: Sequence[Try]) -> int:
-    first = max([SAMPLE_TOKENS, *(each.tokens for each in samples)])
-    return REPAIRS * first - sum(each.tokens for each in repairs)
+def _tokens_left(made: Sequence[Try], samples: int) -> int | None:
+    """Return what repairs may still take; None: no model has said anything so far."""
+    begun = [number for number, each in enumerate(made) if each.tokens]
+    if not begun:
+        return None
+    end = max(samples, begun[0] + 1)
+    first = max([SAMPLE_TOKENS, *(each.tokens for each in made[:end])])
+    return REPAIRS * first - sum(each.tokens for each in made[end:])
