@@ -34,7 +34,8 @@ path; where it may be is in [design.md](design.md#where-things-are).
   does is this user's own: what belongs to another does not exist. `admin.*` is for root and the
   group chatd-admin, and counts what all users have.
 - Requests of one connection are answered in order, but for `turn.start` with `wait`, `turn.cancel`,
-  `model.list`, `model.probe` and `chat.wipe`: these are answered when they are done.
+  `model.list`, `model.probe`, `system.doctor` and `chat.wipe`: these are answered when they are
+  done.
 - `params` may be an array: the fields in the order in which they stand below.
 - A line whose bytes are not UTF-8 is no JSON: -32700.
 - Units are part of the names: `_ms`, `_s`, `_bytes`. `created`, `used` and `ends` are Unix time in

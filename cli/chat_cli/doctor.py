@@ -96,36 +96,8 @@ def _of_chatd(client: Client) -> Iterator[Finding]:
             says=f"this is chat {__version__}, and chatd is {hello.version}",
             do="restart chatd, or update chat",
         )
-    yield from _servers(client)
     with suppress(errors.NoSuchMethod):  # an older chatd
         yield from client.call(methods.DOCTOR, methods.Nothing()).findings
-
-
-def _servers(client: Client) -> Iterator[Finding]:
-    """Yield what is found about model servers: the usable ones, those that are not, or none."""
-    servers = client.call(methods.PROBE, methods.Nothing()).servers
-    models = client.call(methods.MODELS, methods.Nothing()).models
-    for server in servers:
-        if server.usable:
-            says = f"{server.backend} at {server.url} has {output.count(server.models, 'model')}"
-            yield Finding(name="server", state="good", says=says)
-        else:
-            yield Finding(
-                name="server",
-                state="warning",
-                says=f"{server.backend} at {server.url}: {server.note}",
-                do="start it, correct its address in chatd.toml, or run a server as yourself "
-                "on another port",
-            )
-    if not any(server.usable for server in servers):
-        yield Finding(
-            name="server",
-            state="warning" if models else "bad",
-            says="there is no model server"
-            + (", only the built-in demo model, which knows little" if models else ""),
-            do="start one on its usual port (LM Studio 1234, Ollama 11434, llama.cpp 8080, "
-            "vLLM 8000), or name it in chatd.toml",
-        )
 
 
 def _settings() -> Finding:

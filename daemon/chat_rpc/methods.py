@@ -106,7 +106,7 @@ DISCOVER = Method("rpc.discover", Nothing, Discovered, "Describe this interface 
 METHODS: dict[str, Method[Struct, Struct]] = {
     method.name: method  # type: ignore[misc]  # one table of many parameter types
     for method in (
-        HELLO, PING, STATUS, LIMITS, LOGS,
+        HELLO, PING, STATUS, LIMITS, LOGS, DOCTOR,
         START, ATTACH, CANCEL, GET, PROMPTS, VALIDATE, REFINE, VERDICT, FEEDBACK,
         CHATS, CHAT, SEARCH, RENAME, DELETE, UNDELETE, FORK, EXPORT, IMPORT, KEEP, SELECT, CHECKS,
         WIPE, WATCH,

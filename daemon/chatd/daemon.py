@@ -66,6 +66,7 @@ async def serve(start: Start) -> None:
             connections=lambda: server.connections,
             stop=stop.set,
             reload=reloader.reload,
+            look_at_settings=reloader.look,
         )
         with start.listener:
             server = Server(start.listener, Dispatcher(HANDLERS, context, tasks), told, tasks)

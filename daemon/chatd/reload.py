@@ -32,6 +32,21 @@ class Reloader:
         finally:
             systemd.tell("READY=1")
 
+    def look(self) -> methods.Finding:
+        """Return whether the file is what is in force."""
+        name = "chatd.toml"
+        try:
+            now = config.load(self._file, may_be_missing=True)
+        except config.ConfigError as exc:
+            why = "; ".join(str(exc).splitlines())
+            do = "correct it: chatd would not start with it"
+            return methods.Finding(name=name, state="bad", says=why, do=do)
+        if stale := _differing(self._settings, now):
+            says = f"it has changed since chatd read it: {', '.join(stale)}"
+            do = "chat admin reload, or restart chatd"
+            return methods.Finding(name=name, state="warning", says=says, do=do)
+        return methods.Finding(name=name, state="good", says="what it says is in force")
+
     def on_signal(self) -> None:
         try:
             self.reload()

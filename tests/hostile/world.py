@@ -198,6 +198,7 @@ async def world_in(root: Path, echo: Echo) -> AsyncIterator[World]:
                 connections=lambda: 1,
                 stop=lambda: None,
                 reload=lambda: methods.Reloaded(changed=[], waiting=[]),
+                look_at_settings=lambda: methods.Finding(name="x", state="good", says=""),
             )
             handlers = {name: _counted(handler) for name, handler in HANDLERS.items()}
             yield World(root, store, sessions, inference, Dispatcher(handlers, context, tasks))

@@ -119,6 +119,14 @@ class Pool:
             ]
         return there
 
+    def why_no_demo(self) -> str:
+        """Return why the demo cannot be asked; empty: it can."""
+        if not self._config.engine.enabled:
+            return "chatd.toml switches the built-in engine off"
+        if not demo.FILE.exists():
+            return "its file is not installed"
+        return "" if self.engine.is_installed else "the package xllamacpp is not installed"
+
     async def probe(self, uid: int) -> list[Probe]:
         """Look at every server now."""
         for known in self._known.values():
@@ -152,7 +160,7 @@ class Pool:
 
     @property
     def _has_demo(self) -> bool:
-        return self._config.engine.enabled and demo.FILE.exists() and self.engine.is_installed
+        return not self.why_no_demo()
 
     def _choose_demo(self) -> Choice:
         if not self._has_demo:

@@ -11,7 +11,7 @@ from chat_rpc import errors, methods, wire
 from chat_rpc.methods import ChatEvent, Delta, End, Ending, Event
 from chatd.chats import following, request, tree
 from chatd.chats.memory import Memory, note, running
-from chatd.chats.quota import TURN_FILES, Quota
+from chatd.chats.quota import TURN_FILES, Quota, Share
 from chatd.chats.records import ChatMade, TurnMade
 from chatd.chats.turns import Chat, Reader, Turn, boot_s, new_id
 from chatd.store.session import PAGE, SessionFiles
@@ -58,6 +58,11 @@ class Session(Memory):
         self._unchecked_chars = 0
         self._everybody = everybody
         self._spend_reserve = spend_reserve
+
+    @property
+    def share(self) -> Share:
+        """What this user may have of the store."""
+        return self._quota.user
 
     def beside(self, files: SessionFiles) -> "Session":
         """Return another session of this user's, with the same shares and the same sent files."""

@@ -18,6 +18,7 @@ HANDLERS: Mapping[str, Handler] = {
     "system.ping": system.ping,
     "system.status": system.status,
     "system.limits": system.limits,
+    "system.doctor": system.doctor,
     "system.logs": system.logs,
     "turn.start": turn.start,
     "turn.attach": turn.attach,

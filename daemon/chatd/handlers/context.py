@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from chat_rpc.methods import Limits, Reloaded
+from chat_rpc.methods import Finding, Limits, Reloaded
 from chatd.backends.pool import Pool
 from chatd.chats.sessions import Sessions
 from chatd.chats.turns import Reader
@@ -53,3 +53,4 @@ class Context:
     connections: Callable[[], int]
     stop: Callable[[], None]
     reload: Callable[[], Reloaded]
+    look_at_settings: Callable[[], Finding]

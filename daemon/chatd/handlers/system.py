@@ -4,10 +4,11 @@ import os
 import time
 
 from chat_rpc import PROTOCOL, __version__, methods
+from chatd import doctor as doctor_
 from chatd.handlers.context import Context, Peer
 from chatd.logs import RING
 
-FEATURES = ["attach", "ephemeral", "files", "keys", "logs", "names", "prompts", "tree"]
+FEATURES = ["attach", "doctor", "ephemeral", "files", "keys", "logs", "names", "prompts", "tree"]
 
 
 def hello(context: Context, peer: Peer, params: methods.Nothing) -> methods.Hello:
@@ -31,6 +32,12 @@ def limits(context: Context, peer: Peer, params: methods.Nothing) -> methods.Lim
 
 def logs(context: Context, peer: Peer, params: methods.Logs) -> methods.LogPage:
     return RING.page(peer.uid, params.after, params.limit)
+
+
+async def doctor(context: Context, peer: Peer, params: methods.Nothing) -> methods.Doctor:
+    session = context.sessions.of(peer.uid)
+    found = doctor_.findings(context.sessions.store, session, context.pool)
+    return methods.Doctor([context.look_at_settings(), *[finding async for finding in found]])
 
 
 def status(context: Context, peer: Peer, params: methods.Nothing) -> methods.Status:
