@@ -33,12 +33,15 @@ LINKING = re.compile(
 )
 EXAMPLES = re.compile(r"\b(for example|for instance|such as|e\.g\.)", re.IGNORECASE)
 
+LOOKED_CHARS = 65536  # of a longer text, its beginning and its end
 # a person who likes eighty words likes neither ten nor a thousand: one slope cannot say it
 HINGES = (20, 50, 100, 200, 400)
 
 
 def style_of(text: str) -> dict[str, float]:
     """Return the numbers, each between 0 and about 10, by what they are of."""
+    if len(text) > LOOKED_CHARS:
+        text = text[: LOOKED_CHARS // 2] + text[-LOOKED_CHARS // 2 :]
     prose = FENCE.sub(" ", text)
     words = WORD.findall(prose)
     lines = [line for line in text.splitlines() if line.strip()]
@@ -77,10 +80,10 @@ def _counting(pattern: str) -> Callable[[str], int]:
 
 
 COUNTS: dict[str, Callable[[str], int]] = {
-    "bullets": _counting(r"^\s*[-*•] "),
-    "numbered points": _counting(r"^\s*\d+[.)] "),
+    "bullets": _counting(r"^[ \t]*[-*•] "),
+    "numbered points": _counting(r"^[ \t]*\d{1,6}[.)] "),
     "headings": _counting(r"^#{1,6} "),
-    "table rows": _counting(r"^\s*\|.*\|\s*$"),
+    "table rows": _counting(r"^[ \t]*\|.*\|[ \t]*$"),
     "bold": _counting(r"\*\*[^*\n]+\*\*"),
     "code in a line": _counting(r"`[^`\n]+`"),
     "links": _counting(r"https?://"),

@@ -1,5 +1,7 @@
 """The numbers that are kept of a text: some forty, and none that could tell what it says."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,13 @@ def test_any_text_has_the_same_numbers_and_all_are_finite(text: str) -> None:
     numbers = style_of(text)
     assert numbers.keys() == style_of("").keys()
     assert all(0 <= number <= 60 for number in numbers.values()), numbers
+
+
+@pytest.mark.parametrize("text", ["\n", " \n", "```\n", "| ", "**a", "a.b ", "sorry "])
+def test_a_long_text_takes_no_longer_than_a_turn_of_the_loop_may(text: str) -> None:
+    began_s = time.thread_time()
+    style_of(text * 1_000_000)
+    assert time.thread_time() - began_s < 0.5
 
 
 def test_there_are_about_forty() -> None:
