@@ -3,11 +3,13 @@
 What chatd finds about itself and the machine comes from `system.doctor`.
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,6 +17,8 @@ from chat_cli import link, output, traces
 from chat_rpc import __version__, errors, methods, paths, person, templates
 from chat_rpc.client import Client
 from chat_rpc.methods import Finding
+
+PATIENCE_S = 20.0  # for all answers together: model servers are looked at meanwhile
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one finding a line.")]
 
@@ -50,9 +54,27 @@ def findings() -> Iterator[Finding]:
         yield _without_chatd(exc)
     else:
         with client:
-            yield from _of_chatd(client)
+            yield from _answers(client)
     yield _settings()
     yield from traces.findings()
+
+
+def _answers(client: Client) -> Iterator[Finding]:
+    """Yield what chatd tells; where it does not answer, or is none, that is bad."""
+
+    def give_up(_: int, __: FrameType | None) -> NoReturn:
+        raise errors.TimedOut(f"chatd does not answer at {client.path}")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    try:
+        yield from _of_chatd(client)
+    except (errors.TimedOut, errors.NotRunning) as exc:
+        do = "`chat logs` and chatd's own log may tell why; restart it"
+        yield Finding(name="chatd", state="bad", says=exc.message, do=do)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _without_chatd(exc: errors.RpcError) -> Finding:

@@ -115,7 +115,10 @@ class Client:
             *lines, rest = self._buffer.split(b"\n")
             self._buffer = rest
             self._lines = [bytes(line) for line in reversed(lines)]
-        return wire.decode_message(self._lines.pop())
+        try:
+            return wire.decode_message(self._lines.pop())
+        except msgspec.DecodeError:
+            raise errors.NotRunning(f"what answers at {self.path} is not chatd") from None
 
     def _gone(self) -> errors.NotRunning:
         return errors.NotRunning(f"chatd at {self.path} closed the connection")

@@ -186,3 +186,13 @@ def test_without_an_id_it_is_the_chat_that_was_used_last_in_this_terminal(
     here.close()
     assert "> asked here" in shown
     assert chat("show").out.startswith(b"> asked elsewhere")
+
+
+def test_edit_sends_the_files_again(chat: RunChat, chatd: Daemon, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("what the file says")
+    assert chat("-0", "-m", "echo", "-f", str(notes), "one").status == 0
+    notes.unlink()
+    ran = edit(chatd, tmp_path / "ed", 'echo changed >"$1"')
+    assert ran.out.startswith(b"changed\n")
+    assert b"what the file says" in ran.out

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from tests.cli.conftest import InPrivate
 from tests.conftest import RunChat, StartDaemon
 from tests.harness import CHAT, ModelServer, Ran, configured, run
 
-from chat_cli import manual, traces
+from chat_cli import doctor, manual, traces
 from chat_cli.exits import EXITS
 from chat_rpc import paths
 
@@ -46,6 +48,49 @@ def test_a_socket_that_may_not_be_entered_is_bad_and_explained(
     assert (ran.status, found(ran)["chatd"]["state"]) == (1, "bad")
     assert "permission denied" in found(ran)["chatd"]["says"]
     listener.close()
+
+
+@pytest.fixture
+def impostor(tmp_path: Path) -> Iterator[Callable[[bytes | None], dict[str, str]]]:
+    """Something else at a socket, which answers with some bytes, or never."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+
+    def serve(answer: bytes) -> None:
+        connection, _ = listener.accept()
+        connection.recv(100)
+        connection.sendall(answer)
+        connection.close()
+
+    def start(answer: bytes | None) -> dict[str, str]:
+        if answer is not None:
+            threading.Thread(target=serve, args=[answer]).start()
+        return {"CHATD_SOCKET": str(tmp_path / "s")}
+
+    yield start
+    listener.close()
+
+
+def test_what_is_not_chatd_is_told_in_one_line(
+    impostor: Callable[[bytes | None], dict[str, str]],
+) -> None:
+    ran = run([CHAT, "list"], env=impostor(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    assert (ran.status, ran.out) == (79, b"")
+    assert ran.err.endswith("/s is not chatd\n")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_doctor_finds_a_chatd_that_is_none_or_does_not_answer(
+    impostor: Callable[[bytes | None], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = run([CHAT, "doctor", "--json"], env=impostor(b"220 mail\n"))
+    assert (ran.status, found(ran)["chatd"]["state"]) == (1, "bad")
+    monkeypatch.setenv("CHATD_SOCKET", impostor(None)["CHATD_SOCKET"])
+    monkeypatch.setattr(doctor, "PATIENCE_S", 0.2)
+    finding = next(doctor.findings())
+    assert (finding.name, finding.state) == ("chatd", "bad")
+    assert "does not answer" in finding.says
 
 
 def test_a_socket_that_was_left_behind_is_a_warning_and_nothing_is_started(
