@@ -68,8 +68,8 @@ class Asking:
                 posix._exit(0)
         except (KeyboardInterrupt, Terminated, CannotWrite) as exc:
             stop = exc
-        except OSError:
-            pass  # chatd has gone; it is looked for again
+        except (OSError, StopIteration, ValueError):
+            pass  # chatd has gone, or what answers is none; it is looked for again
         self._hand_on(stop)
 
     def _send(self, connection: "_socket.socket") -> None:
