@@ -69,7 +69,7 @@ def _answers(client: Client) -> Iterator[Finding]:
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
     try:
         yield from _of_chatd(client)
-    except (errors.TimedOut, errors.NotRunning) as exc:
+    except (errors.TimedOut, errors.NotRunning, errors.NotChatd) as exc:
         do = "`chat logs` and chatd's own log may tell why; restart it"
         yield Finding(name="chatd", state="bad", says=exc.message, do=do)
     finally:

@@ -118,7 +118,7 @@ class Client:
         try:
             return wire.decode_message(self._lines.pop())
         except msgspec.DecodeError:
-            raise errors.NotRunning(f"what answers at {self.path} is not chatd") from None
+            raise errors.NotChatd(f"what answers at {self.path} is not chatd") from None
 
     def _gone(self) -> errors.NotRunning:
         return errors.NotRunning(f"chatd at {self.path} closed the connection")

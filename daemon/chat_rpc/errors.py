@@ -10,7 +10,8 @@ RpcError
 ├─ 4xxx the store      StoreFull  Cancelled  StoreCorrupt
 └─ 5xxx the checks     ChecksFailed  CheckError
 
-`NotRunning`, `NoSuchFile` and `BadSettings` are the clients' own: there is nobody to send a code.
+`NotRunning`, `NotChatd`, `NoSuchFile` and `BadSettings` are the clients' own: there is nobody to
+send a code.
 """
 
 from collections.abc import Iterator
@@ -231,6 +232,12 @@ class NotRunning(RpcError):
     """chatd does not answer; never sent, only met by a client."""
 
     code, kind, exit, retryable = 0, "chatd is not running", 79, True
+
+
+class NotChatd(RpcError):
+    """What answers at chatd's socket is something else; never sent, only met by a client."""
+
+    code, kind, exit = 0, "not chatd", 79
 
 
 class NoSuchFile(RpcError):

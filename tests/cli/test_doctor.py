@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,12 @@ def impostor(tmp_path: Path) -> Iterator[Callable[[bytes | None], dict[str, str]
     listener.listen()
 
     def serve(answer: bytes) -> None:
-        connection, _ = listener.accept()
-        connection.recv(100)
-        connection.sendall(answer)
-        connection.close()
+        with suppress(OSError):  # the listener is closed at the end
+            while True:
+                connection, _ = listener.accept()
+                connection.recv(65536)
+                connection.sendall(answer)
+                connection.close()
 
     def start(answer: bytes | None) -> dict[str, str]:
         if answer is not None:
@@ -69,23 +72,30 @@ def impostor(tmp_path: Path) -> Iterator[Callable[[bytes | None], dict[str, str]
         return {"CHATD_SOCKET": str(tmp_path / "s")}
 
     yield start
+    listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
 
+@pytest.mark.parametrize("words", [["list"], ["-0", "hello"]])
 def test_what_is_not_chatd_is_told_in_one_line(
-    impostor: Callable[[bytes | None], dict[str, str]],
+    impostor: Callable[[bytes | None], dict[str, str]], words: list[str]
 ) -> None:
-    ran = run([CHAT, "list"], env=impostor(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    ran = run([CHAT, *words], env=impostor(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     assert (ran.status, ran.out) == (79, b"")
     assert ran.err.endswith("/s is not chatd\n")
     assert len(ran.err.splitlines()) == 1
 
 
-def test_doctor_finds_a_chatd_that_is_none_or_does_not_answer(
-    impostor: Callable[[bytes | None], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+def test_doctor_finds_a_chatd_that_is_none(
+    impostor: Callable[[bytes | None], dict[str, str]],
 ) -> None:
     ran = run([CHAT, "doctor", "--json"], env=impostor(b"220 mail\n"))
     assert (ran.status, found(ran)["chatd"]["state"]) == (1, "bad")
+
+
+def test_doctor_does_not_wait_for_a_chatd_that_does_not_answer(
+    impostor: Callable[[bytes | None], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHATD_SOCKET", impostor(None)["CHATD_SOCKET"])
     monkeypatch.setattr(doctor, "PATIENCE_S", 0.2)
     finding = next(doctor.findings())
