@@ -109,7 +109,10 @@ class Caller:
         if self._chance.random() < BIG:  # its line takes so long to write that a kill may tear it
             words, model = [*words, BIG_WORD * self._chance.randrange(1, 200_000)], "hash"
         prompt = " ".join([key, *words])
-        params = methods.TurnStart(prompt=prompt, key=key, model=model, chat=chat)
+        # what is said at random may well go in circles, and that is no matter here
+        params = methods.TurnStart(
+            prompt=prompt, key=key, model=model, chat=chat, without=["no-loop"]
+        )
         self.open.append(Question(params))
         self._world.figures["turns asked"] += 1
 

@@ -139,6 +139,14 @@ def test_a_model_that_is_asked_because_another_failed_has_all_the_room_it_wants(
     assert (step.model, step.way, step.tokens_left) == ("b", "plain", None)
 
 
+def test_a_server_that_wants_to_be_left_alone_for_long_is_not_waited_for() -> None:
+    kind = errors.Overloaded
+    for wait_ms, asked_again in ((None, True), (1000, True), (3_600_000, False)):
+        failed = Tried(n=1, model="m", error=Failure(kind.code, kind.kind, "", wait_ms))
+        step = next_step("m", Demands(tries=3), [Try(failed)])
+        assert isinstance(step, Ask) is asked_again
+
+
 def test_the_same_text_again_stops() -> None:
     nearer = [missed("words", score=0.1), missed("words", score=0.2)]
     assert len(asked_with(*nearer, texts="aa")) == 2

@@ -18,7 +18,6 @@ from chatd.verifier.verify import failure_of
 
 MAX_ATTEMPTS = 10  # at one turn, that the ends of daemons cut short
 PAUSE_S = 0.5  # before a server that failed is asked again, where it does not say when
-LONGEST_PAUSE_S = 30.0
 
 
 class Loop:
@@ -91,8 +90,7 @@ class Loop:
         """Wait before a model is asked again whose server has failed."""
         failure = step.last.said.error if step.last else None
         if failure is not None:
-            wait_s = (failure.retry_after_ms or 1000 * PAUSE_S) / 1000
-            await asyncio.sleep(min(wait_s, LONGEST_PAUSE_S))
+            await asyncio.sleep((failure.retry_after_ms or 1000 * PAUSE_S) / 1000)
 
     def _hand_on(self, keep: Keep) -> Ending:
         """Make the best reply the turn's, and return the end."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chat_rpc import errors
+from chat_rpc.methods import Failure
 from chatd.chats.demands import Demands
 from chatd.inference import vote
 from chatd.inference.tries import Try, best
 from chatd.verifier import repair
 
 SAMPLE_TOKENS = 256  # a first reply counts as one of these at least: "" must not end it all
+PATIENCE_MS = 30_000  # with a server that says when it may be asked again
 REPAIRS = 3  # all that follows the first reply takes so many times its tokens, at most
 
 # How to ask.  plain: as asked.  sample: once more, to have several.  resample: once more, for what
@@ -104,12 +106,17 @@ def _again(
 def _is_over(line: Sequence[Try], demands: Demands) -> bool:
     """Say whether a model has had its tries, or gets nowhere."""
     last, earlier = line[-1], line[:-1]
-    error = last.said.error
-    if error is not None and not errors.is_retryable(error.code):
+    if (error := last.said.error) is not None and not _may_pass(error):
         return True
     if len(line) >= demands.tries_each:
         return True
     return any(_is_stuck(last, before) for before in earlier)
+
+
+def _may_pass(error: Failure) -> bool:
+    """Say whether another attempt may be spared this, within the time that one waits for it."""
+    is_soon = error.retry_after_ms is None or error.retry_after_ms <= PATIENCE_MS
+    return errors.is_retryable(error.code) and is_soon
 
 
 def _is_stuck(last: Try, before: Try) -> bool:
