@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import append, ping, relay, start, table
+from bench import append, checks, ping, relay, start, table
 from bench.comparison import Meaningless, Report
 
 QUICK_ROUNDS = 3
@@ -16,6 +16,7 @@ ROUNDS = {
     "ping": ping.ROUNDS,
     "relay": relay.ROUNDS,
     "append": append.ROUNDS,
+    "checks": checks.ROUNDS,
 }
 
 
@@ -29,6 +30,7 @@ def main() -> int:
         "ping": ping.measure,
         "relay": relay.measure,
         "append": append.measure,
+        "checks": checks.measure,
     }
     reports = []
     for name in [arguments.benchmark] if arguments.benchmark else ROUNDS:

@@ -8,7 +8,7 @@ from functools import partial
 
 from bench import cpu, servers
 from bench.comparison import Comparison, Meaningless, Report, take_turns
-from bench.token_server import TOKEN
+from bench.token_server import BLANK
 from chat_rpc import methods
 from chat_rpc.client import Client
 
@@ -40,7 +40,7 @@ class Relay:
                 break
         self._client.call(methods.PING, methods.Nothing())  # what follows the end is done first
         self.deltas[model].append(len(text))
-        return "".join(text).count(TOKEN)
+        return "".join(text).count(BLANK)
 
 
 class Watch:

@@ -6,12 +6,15 @@ python -m bench.token_server: the model's name says how the tokens come.
 import argparse
 import asyncio
 import json
+import random
 from functools import partial
+from string import ascii_lowercase
 
 from tests.fakes.http import EVENT_STREAM, Exchange, listen, serve
 
 WRITE_BYTES = 65536
-TOKEN = "token "
+BLANK = " "  # at the end of every token
+WORD_LETTERS = 5
 # the head says that chunks follow, and what is written is in chunks already
 FRAMED = {**EVENT_STREAM, "Transfer-Encoding": "chunked"}
 
@@ -55,9 +58,15 @@ def _reply(model: str, tokens: int) -> list[bytes]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return b"data: " + json.dumps({**head, "model": model, "choices": [choice]}).encode()
 
-    token, stop = event({"content": TOKEN}, None), event({}, "stop")
-    events = [*[token] * tokens, stop, b"data: [DONE]"]
+    said = [event({"content": token}, None) for token in _tokens(tokens)]
+    events = [*said, event({}, "stop"), b"data: [DONE]"]
     return [*(b"%x\r\n%b\n\n\r\n" % (len(data) + 2, data) for data in events), b"0\r\n\r\n"]
+
+
+def _tokens(count: int) -> list[str]:
+    """Return words of one length that are no loop: chatd would stop it."""
+    chance = random.Random(0)
+    return ["".join(chance.choices(ascii_lowercase, k=WORD_LETTERS)) + BLANK for _ in range(count)]
 
 
 async def _open_doors(options: argparse.Namespace, conversations: asyncio.TaskGroup) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 GRAM = 8  # characters by which an earlier place is found again
 REACH = 4096  # the longest unit that is recognised
-LETTERS = 0.55  # of a unit; rules, rows of zeros, empty cells and lines of markup have fewer
+LETTERS = 0.6  # of a unit; rules, rows of zeros, empty cells and lines of markup have fewer
 BROKEN = "\ufffd"  # what stands for bytes that are no text; a model that sends them counts as words
 
 STRETCH = 1600
@@ -18,6 +18,8 @@ PIECE = 40
 TIMES = 3
 COVERED = 0.6  # of a stretch, by pieces that stand in it so often
 STRETCHES = 8  # at the end of a text: a loop seldom ends before it
+
+LAST = 2**16  # characters of a whole text; what comes piece by piece is watched from the start
 
 RUN = re.compile(r"([^\s\-=_*~#.+|^<>/\\`'\"])\1{199,}")
 
@@ -40,8 +42,9 @@ SHORTEST = 24  # characters of one place
 
 
 def found_in(text: str) -> str | None:
-    """Return how the text repeats itself, or None."""
-    return Repeats().feed(text) or _stretch(text) or _run(text)
+    """Return how the text repeats itself, or None; of a long one the end is looked at."""
+    end = text[-LAST:]
+    return Repeats().feed(end) or _stretch(end) or _run(end)
 
 
 class Repeats:
@@ -95,9 +98,7 @@ class _Units:
     def _at(self, end: int, period: int, run: int) -> str | None:
         """Note a repetition that ends here, and judge all of them together."""
         length = run + period
-        unit = self._text[end - period : end]
-        letters = sum(letter.isalpha() or letter == BROKEN for letter in unit)
-        if length < SHORTEST or letters < LETTERS * period:
+        if length < SHORTEST or not _is_said(self._text[end - period : end]):
             return None
         if self._places and self._places[-1][0] > end - length:
             self._places.pop()  # it is the same one, longer by now
@@ -137,9 +138,16 @@ def _stretch(text: str) -> str | None:
         if count < PIECE * TIMES:
             break
         pieces = Counter(stretch[start : start + PIECE] for start in range(count))
-        if sum(times for times in pieces.values() if times >= TIMES) >= COVERED * count:
+        again = sum(times for piece, times in pieces.items() if times >= TIMES and _is_said(piece))
+        if again >= COVERED * count:
             return f"long pieces stand in it {TIMES} times or more"
     return None
+
+
+def _is_said(unit: str) -> bool:
+    """Say whether it is words, and not signs and numbers."""
+    letters = sum(letter.isalpha() or letter == BROKEN for letter in unit)
+    return letters >= LETTERS * len(unit)
 
 
 def _run(text: str) -> str | None:
