@@ -1,7 +1,7 @@
 """What is done to whole conversations: renamed, kept, deleted, destroyed, copied, searched."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from chat_rpc import errors, methods, wire
@@ -23,8 +23,10 @@ from chatd.chats.records import (
 )
 from chatd.chats.session import Session, chat_made
 from chatd.chats.turns import Chat, Turn, boot_s, joined, new_id
+from chatd.store.journal import Place
 
 SNIPPET_CHARS = 80
+TOGETHER, TOGETHER_BYTES = 128, 2**22  # turns, and bytes of theirs, that are destroyed at once
 PROMPT_CHARS = 4096
 
 # a turn that is done: prompt, data, system prompt, files, reply, ending
@@ -91,30 +93,53 @@ def condemn(session: Session, chat: Chat) -> None:
     session.tell_chat(chat, "deleted")
 
 
-def destroy(session: Session, chat: Chat) -> int:
-    """Overwrite and remove all that is kept of a chat; returns how many turns it had.
+def destroy(session: Session, *chats: Chat) -> int:
+    """Overwrite and remove all that is kept of these chats; returns how many turns they had.
 
-    Nothing may ask for its turns any more.  Raises StoreFull, and can then be called again for the
-    rest.
+    Nothing may ask for their turns any more.  Raises StoreFull, and can then be called again for
+    the rest.  Together is cheaper: the lines of turns that ran at one time stand among each other.
     """
-    condemn(session, chat)
+    turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
+    lines: dict[str, list[tuple[Place, int]]] = {turn.id: [] for turn in turns}
+    for chat in chats:
+        condemn(session, chat)
+    for place, stamp, payload in session.lines_of(*turns):
+        lines[stamp.turn].append((place, len(payload)))
+    for chat in chats:
+        _destroy(session, chat, lines)
+    return len(turns)
+
+
+def _destroy(session: Session, chat: Chat, lines: Mapping[str, list[tuple[Place, int]]]) -> None:
     journal = session.files.journal
-    count = len(chat.turns)
     while chat.turns:
         turn = session.turns[chat.turns[0]]
         forget_texts(turn)
         session.files.erase_texts(turn.id)
         sent.release(session, turn)
         journal.erase_at([turn.mark.place] if turn.mark else [])
-        lines = [(place, len(payload)) for place, _, payload in session.lines_of(turn)]
-        journal.erase(reversed(lines))  # its first line last: that one tells whose the others are
+        journal.erase(reversed(lines[turn.id]))  # its first line last: that one tells whose it is
         del chat.turns[0], session.turns[turn.id]
         session.keys.pop(turn.key, None)
     session.files.erase_context(chat.id)
     journal.erase_at(chat.places)
     del session.chats[chat.id]
     session.tell_chat(chat, "gone")
-    return count
+
+
+def in_parts(session: Session, chats: Iterable[Chat]) -> Iterator[list[Chat]]:
+    """Yield the chats, as many at a time as may be destroyed before others are answered."""
+    part: list[Chat] = []
+    turns = size_bytes = 0
+    for chat in chats:
+        part.append(chat)
+        turns += len(chat.turns)
+        size_bytes += sum(session.turns[id_].told_bytes for id_ in chat.turns)
+        if turns >= TOGETHER or size_bytes >= TOGETHER_BYTES:
+            yield part
+            part, turns, size_bytes = [], 0, 0
+    if part:
+        yield part
 
 
 def expire(session: Session) -> Iterator[None]:
@@ -188,13 +213,12 @@ def export(session: Session, chat: Chat) -> list[Said]:
 
 def servers_of(session: Session, chats: Iterable[Chat]) -> set[str]:
     """Return the model servers that were sent something of these chats, at any attempt."""
-    servers: set[str | None] = set()
-    for turn in (session.turns[id_] for chat in chats for id_ in chat.turns):
-        servers.add(turn.ending.backend if turn.ending else None)
-        for _, stamp, payload in session.lines_of(turn):
-            record = records.decode(payload) if stamp.type in ("event", "packed") else None
-            events = records.unpack(record) if isinstance(record, Packed) else [record]
-            servers |= {event.backend for event in events if isinstance(event, Event)}
+    turns = [session.turns[id_] for chat in chats for id_ in chat.turns]
+    servers = {turn.ending.backend for turn in turns if turn.ending}
+    for _, stamp, payload in session.lines_of(*turns):
+        record = records.decode(payload) if stamp.type in ("event", "packed") else None
+        events = records.unpack(record) if isinstance(record, Packed) else [record]
+        servers |= {event.backend for event in events if isinstance(event, Event)}
     return {server for server in servers if server}
 
 

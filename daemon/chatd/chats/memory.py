@@ -181,11 +181,16 @@ class Memory:
             return record.reason if isinstance(record, Thumbed) else ""
         return ""
 
-    def lines_of(self, turn: Turn) -> Iterator[tuple[int, records.Stamp, bytes]]:
-        """Yield place, stamp and payload of all lines of a turn."""
-        for place, payload in self.files.journal.read(turn.begin, turn.stop):
+    def lines_of(self, *turns: Turn) -> Iterator[tuple[Place, records.Stamp, bytes]]:
+        """Yield place, stamp and payload of all lines of these turns; the journal is read once."""
+        if not turns:
+            return
+        wanted = {turn.id for turn in turns}
+        stops = [turn.stop for turn in turns if turn.stop is not None]
+        stop = max(stops) if len(stops) == len(turns) else None
+        for place, payload in self.files.journal.read(min(turn.begin for turn in turns), stop):
             stamp = records.decode_stamp(payload)
-            if stamp.turn == turn.id:
+            if stamp.turn in wanted:
                 yield place, stamp, payload
 
     # -- filling ------------------------------------------------------------------------------

@@ -115,11 +115,11 @@ async def wipe(context: Context, peer: Peer, params: methods.Wipe) -> methods.Wi
     if params.all:
         sent.drop(session, sent.unused(session))
     gone = methods.Wiped(0, 0, [])
-    for chat in ended:
-        if chat.id in session.chats:
-            gone.chats += 1
-            gone.turns += conversations.destroy(session, chat)
-        await asyncio.sleep(0)  # others are answered between two of many chats
+    for part in conversations.in_parts(session, ended):
+        there = [chat for chat in part if chat.id in session.chats]
+        gone.turns += conversations.destroy(session, *there)
+        gone.chats += len(there)
+        await asyncio.sleep(0)  # others are answered between two parts of many
     if params.all and session.taste:
         taste.forget(session, methods.TasteForget(all=True))
     gone.not_reached = await context.pool.forget(servers)
