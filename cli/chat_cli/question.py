@@ -1,7 +1,6 @@
 """What is asked: flags, a template, the person's settings, stdin and files make a `turn.start`."""
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 import typer
 
-from chat_cli import files, output, piped, terminals
+from chat_cli import files, output, piped, spans, terminals
 from chat_cli.arguments import pairs
 from chat_cli.demands import Demands
 from chat_cli.flags import Flags
@@ -18,8 +17,6 @@ from chat_rpc import errors, methods, person, templates
 from chat_rpc.person import Person
 
 NOTHING = 'nothing to ask; try: chat "What is tmpfs?"   or: chat --help'
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|)")
-_SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _RANKS: tuple[methods.Priority, ...] = ("interactive", "normal", "batch")
 _NO_TEMPLATE = templates.Template("", templates.Front(), "")
 
@@ -72,14 +69,6 @@ def of(flags: Flags) -> Question:
 
 def new_key() -> str:
     return os.urandom(16).hex()
-
-
-def seconds(text: str) -> float:
-    """Return how long `90`, `90s`, `1.5m` or `2h` is; raises ValueError."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not float(match[1]):
-        raise ValueError("a duration is such as 60s, 5m or 1h")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 @dataclass(frozen=True)
@@ -192,6 +181,6 @@ def _demand_one_chat(flags: Flags, here: str | None) -> None:
 
 def _max_time_s(text: str | None) -> float | None:
     try:
-        return None if text is None else seconds(text)
+        return None if text is None else spans.parse(text)
     except ValueError as exc:
         raise typer.BadParameter(f"--max-time {text}: {exc}") from None

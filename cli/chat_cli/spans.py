@@ -2,15 +2,15 @@
 
 import re
 
-SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_WRITTEN = re.compile(r"(\d+(?:\.\d+)?) *([a-z]+)")
+SECONDS = {"": 1, "ms": 1e-3, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_WRITTEN = re.compile(r"(\d+(?:\.\d+)?) *([a-z]*)")
 
 
 def parse(text: str) -> float:
-    """Return the seconds of `7d` and the like; raises ValueError that tells the way to write it."""
+    """Return the seconds of `7d`, `60` and the like; raises ValueError with the ways to write."""
     written = _WRITTEN.fullmatch(text.strip().lower())
-    if written is None or written[2] not in SECONDS:
-        raise ValueError(f"{text!r} is no time: write 90s, 30min, 12h, 7d or 2w")
+    if written is None or written[2] not in SECONDS or not float(written[1]):
+        raise ValueError(f"{text!r} is no time: write 60s, 30min, 12h, 7d or 2w")
     return float(written[1]) * SECONDS[written[2]]
 
 
