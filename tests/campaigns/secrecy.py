@@ -1,4 +1,4 @@
-"""Another user's turns and chats: the answer is that of ids which never were, to the byte."""
+"""What is another user's: the answer is that of names which never were, to the byte."""
 
 import argparse
 import itertools
@@ -19,10 +19,23 @@ from tests.harness import Daemon, ram_directory
 
 NOSY_UID = 12345
 CHATS = 20  # that each of the two users has
-IDS = ("turn", "chat")
+KINDS: Mapping[str, str] = {  # of names, and the params that take them
+    "turn": "turn",
+    "turn in its place": "instead_of",
+    "chat": "chat",
+    "title": "chat",
+    "file": "file",
+    "list of files": "files",
+}
+WITH_A_CHAT = ("chat.fork", "chat.select")  # their turn is looked for in a chat of the caller's
 OTHERS: Mapping[str, Mapping[str, object]] = {  # what a method wants beside an id
     "chat.rename": {"title": "x"},
     "chat.keep": {"lifetime_s": 60},
+    "chat.select": {"turn": "x"},
+    "file.add": {"data": ""},
+    "turn.feedback": {"thumb": "good"},
+    "turn.refine": {"feedback": "x", "key": "k"},
+    "turn.verdict": {"n": 1, "check": "x", "verdict": "pass"},
     "turn.start": {"prompt": "x", "key": "k"},
 }
 
@@ -76,10 +89,9 @@ def compare(daemon: Daemon, pairs: int) -> tuple[dict[str, list[float]], dict[st
     with nosy:
         for number, (name, kind) in zip(range(pairs), itertools.cycle(calls), strict=False):
             chat = random.choice(mine)
-            known = chat.chat if kind == "chat" else chat.turns[0].turn
-            both = [(theirs, known), (nobodys, new_id())]
+            both = [(theirs, _name_of(chat, kind)), (nobodys, new_id())]
             answers = [
-                _ask(nosy, name, {kind: id_, **OTHERS.get(name, {})}, times[name])
+                _ask(nosy, name, _params(name, kind, id_), times[name])
                 for times, id_ in (both if number % 2 else reversed(both))
             ]
             if answers[0] != answers[1] or b'"error"' not in answers[0]:
@@ -93,13 +105,25 @@ def _differ(times: list[float], others: list[float]) -> float:
 
 
 def _methods() -> list[tuple[str, str]]:
-    """Return all methods that take the id of a turn or a chat, with which of them."""
+    """Return all methods that take a name of something, with the kinds of it."""
     return [
         (name, kind)
         for name, method in methods.METHODS.items()
-        for kind in IDS
-        if kind in method.params.__struct_fields__ and (name, kind) != ("chat.fork", "turn")
+        for kind, param in KINDS.items()
+        if param in method.params.__struct_fields__ and not (kind == "turn" and name in WITH_A_CHAT)
     ]
+
+
+def _name_of(chat: methods.Chat, kind: str) -> str:
+    """Return how its owner would name a chat, or what is in it."""
+    turn = chat.turns[0]
+    names = {"chat": chat.chat, "title": chat.title, "file": turn.files[0].file}
+    return names.get(kind.removeprefix("list of ").removesuffix("s"), turn.turn)
+
+
+def _params(name: str, kind: str, id_: str) -> Mapping[str, object]:
+    named: object = [id_] if kind.startswith("list") else id_
+    return {KINDS[kind]: named, **OTHERS.get(name, {})}
 
 
 def _ask(client: socket.socket, name: str, params: object, times: list[float]) -> bytes:
@@ -112,12 +136,20 @@ def _ask(client: socket.socket, name: str, params: object, times: list[float]) -
 
 
 def _make_chats(daemon: Daemon) -> list[methods.Chat]:
-    """Give whoever calls some chats of one turn each."""
-    said = [methods.Said("user", "a question"), methods.Said("assistant", "an answer")]
+    """Give whoever calls some chats of one turn each, with a file; no model is there to ask."""
     with Client(daemon.socket) as client:
-        made = [client.call(methods.IMPORT, methods.Import(messages=said)) for _ in range(CHATS)]
-        names = [methods.ChatGet(chat=each.chat.chat) for each in made]
-        return [client.call(methods.CHAT, named) for named in names]
+        return [_make_chat(client, new_id()) for _ in range(CHATS)]
+
+
+def _make_chat(client: Client, title: str) -> methods.Chat:
+    file = client.call(methods.FILE, methods.FileAdd(data="")).file
+    asked = methods.TurnStart(
+        prompt="a question", key=title, name=title, files=[file], model="no such model"
+    )
+    started = client.call(methods.START, asked)
+    while not isinstance(event := next(client.events()), methods.End):
+        assert event.turn == started.turn  # of the turn before nothing is left
+    return client.call(methods.CHAT, methods.ChatGet(chat=started.chat))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Every call that writes in the store fails once, and from then on, with each of t
 full mount has; the same script of all that a session does is run each time.
 """
 
+import base64
 import errno
 import os
 import shutil
@@ -19,10 +20,11 @@ from tests.homes import Home, heard
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Ending, Said
-from chatd.chats import compaction, conversations, records
+from chatd.chats import compaction, conversations, records, sent
 from chatd.chats.session import Session
 from chatd.chats.turns import Chat, Turn, digest_of
 
+BOUNDS = sent.Bounds(2**20, 2**20)
 EVER = sys.maxsize
 DONE = Ending(state="done", finish="stop")
 
@@ -55,6 +57,7 @@ class Script:
             lambda: self.say("a", "first", ["one ", "two ", "three "]),
             lambda: self.say("a", "second", ["word "] * 30),
             lambda: self.say("canary-b", "canary", ["canary "] * 20),
+            lambda: self.say("canary-b", "with a file", ["canary"], sent_too=b"canary " * 900),
             lambda: self.say("c", "third", ["x"] * 10),
             lambda: self.start("a", "it runs", ["so ", "far "]),
             lambda: self.change("a", conversations.rename, "Other", title="Other"),
@@ -87,10 +90,19 @@ class Script:
             raise errors.StoreFull("it was refused before")
         return self.session.chats[id_]
 
-    def start(self, name: str, prompt: str, texts: list[str]) -> Turn:
+    def send(self, data: bytes) -> str:
+        """Send a file in two parts."""
+        parts = [base64.b64encode(part).decode() for part in (data[:10], data[10:])]
+        first = methods.FileAdd(data=parts[0], done=False)
+        file = sent.add(self.session, first, BOUNDS).file.file
+        sent.add(self.session, methods.FileAdd(data=parts[1], file=file), BOUNDS)
+        return file
+
+    def start(self, name: str, prompt: str, texts: list[str], sent_too: bytes = b"") -> Turn:
         """Begin a turn and say something in it; a turn that cannot go on has to end."""
         chat = self.chat(name).id if name in self.chats else None
-        params = methods.TurnStart(prompt=prompt, key=prompt, chat=chat)
+        files = [self.send(sent_too)] if sent_too else []
+        params = methods.TurnStart(prompt=prompt, key=prompt, chat=chat, files=files)
         turn = self.session.begin(params, digest_of(params))
         self.chats[name] = turn.chat
         turns = self.ledger.setdefault(turn.chat, Kept(prompt)).turns
@@ -104,9 +116,9 @@ class Script:
             turns[-1] = (prompt, turns[-1][1] + text, "running")
         return turn
 
-    def say(self, name: str, prompt: str, texts: list[str]) -> None:
+    def say(self, name: str, prompt: str, texts: list[str], sent_too: bytes = b"") -> None:
         try:
-            turn = self.start(name, prompt, texts)
+            turn = self.start(name, prompt, texts, sent_too)
             self.running[turn.id] = (turn, DONE)
         finally:
             self.end_what_runs(but="it runs")
@@ -148,6 +160,7 @@ class Script:
         self.dying.add(chat.id)
         del self.ledger[chat.id], self.chats[name]
         conversations.destroy(self.session, chat)
+        sent.drop(self.session, sent.unused(self.session))
 
     def compact(self) -> None:
         for _ in compaction.compact(self.session):
@@ -169,11 +182,13 @@ class Script:
         self.end_what_runs()
         for id_ in self.dying & set(self.session.chats):
             conversations.destroy(self.session, self.session.chats[id_])
+        sent.drop(self.session, sent.unused(self.session))
 
     def check(self) -> None:
         """Demand that memory and ledger are one, and that the books are right."""
         assert seen(self.session) == self.ledger
         for turn in self.session.turns.values():
+            assert all(self.session.content(file) == b"canary " * 900 for file in turn.files)
             told = [wire.decode_message(line).params for line in heard(self.session, turn.id)]
             numbers = [records.decode_stamp(params).seq for params in told]
             assert numbers == list(range(1, turn.seq + 1)), "a gap"

@@ -6,9 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chatd.store import journal, own, tmpfs
+from chatd.store import journal, own, sent, tmpfs
 
-WRITES = ("pwrite", "write", "ftruncate", "link", "unlink", "mkdir", "posix_fallocate", "open")
+WRITES = (
+    "pwrite",
+    "write",
+    "ftruncate",
+    "link",
+    "unlink",
+    "rename",
+    "mkdir",
+    "posix_fallocate",
+    "open",
+)
 MAKES = os.O_CREAT | os.O_TMPFILE & ~os.O_DIRECTORY
 
 
@@ -62,7 +72,7 @@ class Faults:
 @contextmanager
 def faults(fault: Faults) -> Iterator[None]:
     """Let chatd's store see `fault` in place of `os`."""
-    modules = (journal, own, tmpfs)
+    modules = (journal, own, sent, tmpfs)
     for module in modules:
         module.os = fault  # type: ignore[attr-defined]
     try:
