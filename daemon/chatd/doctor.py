@@ -110,7 +110,7 @@ async def _servers(pool: Pool, uid: int) -> AsyncIterator[Finding]:
             yield Finding(
                 name="server",
                 state="warning",
-                says=f"{server.backend} at {server.url} is not used: {server.note}",
+                says=f"{server.backend} at {server.url}: {server.note}",
                 do="start it, correct its address in chatd.toml, or run a server as yourself "
                 "on another port",
             )
