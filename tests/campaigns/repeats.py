@@ -17,7 +17,7 @@ from pathlib import Path
 from chatd.backends import demo
 from chatd.verifier import loop
 from tests.campaigns import texts
-from tests.campaigns.report import Broken
+from tests.campaigns.report import Broken, as_text
 from tests.fakes.gguf_models import write_random
 from tests.harness import ROOT, ModelServer, ram_directory
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> Mapping[str, object]:
     figures["clean, all"] = _share(flagged)
     figures["loops, all"] = _share(caught)
     if flagged[0] > arguments.flagged * flagged[1] or caught[0] < arguments.caught * caught[1]:
-        raise Broken(f"{_share(flagged)} clean flagged, {_share(caught)} loops caught")
+        raise Broken(as_text("too many clean texts flagged, or too few loops caught", figures))
     return figures
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 GRAM = 8  # characters by which an earlier place is found again
 REACH = 4096  # the longest unit that is recognised
 LETTERS = 0.6  # of a unit; rules, rows of zeros, empty cells and lines of markup have fewer
-BROKEN = "\ufffd"  # what stands for bytes that are no text; a model that sends them counts as words
+BROKEN = "\ufffd"  # stands for bytes that are no text
 
 STRETCH = 1600
 PIECE = 40
@@ -145,9 +145,8 @@ def _stretch(text: str) -> str | None:
 
 
 def _is_said(unit: str) -> bool:
-    """Say whether it is words, and not signs and numbers."""
-    letters = sum(letter.isalpha() or letter == BROKEN for letter in unit)
-    return letters >= LETTERS * len(unit)
+    """Say whether it is words, and not signs and numbers; what is no text counts as words."""
+    return BROKEN in unit or sum(map(str.isalpha, unit)) >= LETTERS * len(unit)
 
 
 def _run(text: str) -> str | None:

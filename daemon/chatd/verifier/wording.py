@@ -167,7 +167,7 @@ def _edge(value: Any, verb: str, has: Callable[[str, str], bool], *, ignores_cas
     def look(request: Request, reply: Reply) -> Found:
         bare = reply.text.strip()
         text, edge = (bare.lower(), wanted.lower()) if ignores_case else (bare, wanted)
-        if has(text, edge) or has(text.strip('"'), edge):
+        if has(text, edge) or (verb == "end" and text.rstrip('"').endswith(edge)):
             return HOLDS
         return missed(f"it {verb}s with {quoted(bare[:40] if verb == 'begin' else bare[-40:])}")
 
