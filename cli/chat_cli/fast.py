@@ -13,7 +13,7 @@ import posix
 import sys
 from posix import environ
 
-from chat_cli.plain import READ_BYTES, Plain, exists, load_packages
+from chat_cli.plain import READ_BYTES, Plain, decode, exists, load_packages, runtimes
 from chat_rpc import __version__, dumps
 
 TYPE_CHECKING = False  # typing's own constant takes as long to load as all of Python
@@ -24,7 +24,6 @@ INTERRUPTED = 130
 SYSTEM_SOCKET = b"/run/chatd/chatd.sock"
 SYSTEM_UNIT = b"/etc/systemd/system/sockets.target.wants/chatd.socket"
 
-_S_IFMT, _S_IFDIR = 0o170000, 0o040000
 _CONTINUES = range(0x80, 0xC0)  # bytes that are not the first of a character
 
 
@@ -88,7 +87,7 @@ class Asking:
             texts: list[str] = []
             state = ""
             for line in lines:
-                state = self._take(_decode(line.decode(), 0)[0], texts)
+                state = self._take(decode(line.decode()), texts)
                 if state:
                     break
             self._write("".join(texts))
@@ -169,18 +168,6 @@ class Terminated(Exception):
     """Somebody sent SIGTERM."""
 
 
-class _Context:
-    """What json.decoder.JSONDecoder is to the scanner of `_json`."""
-
-    strict = True
-    object_hook = object_pairs_hook = array_hook = None
-    parse_float, parse_int, parse_constant = float, int, float
-    memo: "dict[str, str]" = {}  # noqa: RUF012  # the scanner's own
-
-
-_decode = _json.make_scanner(_Context)  # type: ignore[arg-type]  # anything with these
-
-
 def _terminate(_: int, __: object) -> None:
     raise Terminated
 
@@ -217,19 +204,4 @@ def _sockets() -> "list[bytes]":
         return [named]
     if exists(SYSTEM_SOCKET) or exists(SYSTEM_UNIT):
         return [SYSTEM_SOCKET]
-    user = posix.getuid()
-    runtimes = [b"/run/user/%d" % user, b"/dev/shm/chatd-%d" % user]
-    return [
-        runtime + b"/chatd/chatd.sock"
-        for runtime in runtimes
-        if runtime != runtimes[0] or _is_private(runtime)
-    ]
-
-
-def _is_private(directory: bytes) -> bool:
-    try:
-        status = posix.lstat(directory)
-    except OSError:
-        return False
-    is_mine = status.st_mode & _S_IFMT == _S_IFDIR and status.st_uid == posix.getuid()
-    return is_mine and not status.st_mode & 0o077
+    return [runtime + b"/chatd/chatd.sock" for runtime in runtimes()]

@@ -8,7 +8,7 @@ from chat_cli import fast, link, output, views
 from chat_cli.answering import Shown, answer
 from chat_cli.following import Following, Reply
 from chat_cli.main import ended
-from chat_rpc import methods
+from chat_rpc import methods, person
 from chat_rpc.client import Known
 
 
@@ -38,7 +38,7 @@ def _go_on(
     stop = stop or _stopped_meanwhile()
     way = link.Way(may_start=stop is None, quiet=quiet)
     if stop is None:
-        wanted = views.Wanted(think=views.thinking(None), quiet=quiet)
+        wanted = views.Wanted(think=views.thinking(person.load().think), quiet=quiet)
         shown = Shown(wanted=wanted, printed=printed)
         return answer(way, params, [], shown, known=known)
     if half:

@@ -1,11 +1,17 @@
 """What is asked, where it is said plainly: flags, words and stdin, for the fast start."""
 
+import _json
 import posix
 import sys
 from posix import environ
 
 from chat_cli.terminals import terminal
 
+TYPE_CHECKING = False  # typing's own constant takes as long to load as all of Python
+if TYPE_CHECKING:
+    from typing import Any
+
+SETTINGS = b"chat-settings.json"  # in a runtime directory: what remembering.py has written
 INLINE_BYTES = 2**20  # of stdin; more is handed on
 READ_BYTES = 2**16
 PATIENCE_S = 2.0  # as in piped.py, which takes too long to load
@@ -47,25 +53,32 @@ class Plain:
                 self._words.append(argument)
             else:
                 return False
-        return self._is_consistent() and not _has_settings()
+        return self._is_consistent()
 
     def gather(self) -> "dict[str, str] | None":
         """Return the parameters of turn.start, in their order; None: not to be done here."""
         prompt = " ".join(self._words)
+        settings = _settings()
         here = terminal()
-        if (self._goes_on == 1 and here is None) or not _is_text(prompt, *self._values.values()):
+        if (
+            settings is None
+            or (self._goes_on == 1 and here is None)
+            or not _is_text(prompt, *self._values.values())
+        ):
             return None
         data = self._piped(has_words=bool(prompt.strip()))
         if data is None:
             return None
         if not prompt.strip():
             prompt, data = data, ""
+        model = self._values.get("-m") or settings.get("model")
+        is_old = self._goes_on or "-C" in self._values  # it may have a system prompt already
         fields = {
             "prompt": prompt if prompt.strip() else None,
             "key": posix.urandom(16).hex(),
             "data": data or None,
-            "system": self._values.get("-s"),
-            "model": self._values.get("-m"),
+            "system": self._values.get("-s") or (None if is_old else settings.get("system")),
+            "model": settings["aliases"].get(model, model),
             "name": self._values.get("-C"),
             "last": (None, "terminal", "anywhere")[min(self._goes_on, 2)],
             "terminal": here,
@@ -138,12 +151,69 @@ def _is_question(arguments: "list[str]") -> bool:
     return first not in VERBS and not (stands_alone and any(is_near(first, verb) for verb in VERBS))
 
 
-def _has_settings() -> bool:
-    """Say whether the person has settings, which are read elsewhere."""
-    if environ.get(b"CHAT_MODEL") or environ.get(b"CHAT_SYSTEM"):
-        return True
+def _settings() -> "dict[str, Any] | None":
+    """Return the person's settings; None: they are to be read elsewhere."""
     home = environ.get(b"XDG_CONFIG_HOME") or (environ.get(b"HOME") or b"") + b"/.config"
-    return exists(home + b"/chat/config.toml")
+    file = home + b"/chat/config.toml"
+    stamp = stamp_of(file)
+    copy: dict[str, Any] = {"is_plain": True, "stamp": stamp, "aliases": {}}
+    if stamp:
+        copy = _copy() or {}
+    if copy.get("stamp") != stamp or not copy.get("is_plain") or (not stamp and exists(file)):
+        return None
+    named = {"model": environ.get(b"CHAT_MODEL"), "system": environ.get(b"CHAT_SYSTEM")}
+    return copy | {name: said.decode("utf-8", "replace") for name, said in named.items() if said}
+
+
+def _copy() -> "dict[str, Any] | None":
+    for runtime in runtimes():
+        try:
+            with open(runtime + b"/" + SETTINGS, encoding="utf-8") as file:
+                found: dict[str, Any] = decode(file.read())
+                return found
+        except (OSError, ValueError, StopIteration):
+            pass  # there is none, or somebody has written into it
+    return None
+
+
+def runtimes() -> "list[bytes]":
+    """Return where a user's own chatd may be, as chat_rpc.paths has it, best first."""
+    user = posix.getuid()
+    return [
+        path for path in (b"/run/user/%d" % user, b"/dev/shm/chatd-%d" % user) if _is_private(path)
+    ]
+
+
+def stamp_of(path: bytes) -> str:
+    """Return what changes when a file does; empty: there is none."""
+    try:
+        status = posix.stat(path)
+    except OSError:
+        return ""
+    size, changed = status.st_size, status.st_ctime_ns
+    return f"{status.st_dev} {status.st_ino} {size} {status.st_mtime_ns} {changed}"
+
+
+def _is_private(directory: bytes) -> bool:
+    try:
+        status = posix.lstat(directory)
+    except OSError:
+        return False
+    is_mine = status.st_mode & _S_IFMT == _S_IFDIR and status.st_uid == posix.getuid()
+    return is_mine and not status.st_mode & 0o077
+
+
+def decode(text: str) -> "Any":  # Any: JSON
+    return _scan(text, 0)[0]
+
+
+class _Context:
+    """What json.decoder.JSONDecoder is to the scanner of `_json`."""
+
+    strict = True
+    object_hook = object_pairs_hook = array_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+    memo: "dict[str, str]" = {}  # noqa: RUF012  # the scanner's own
 
 
 def _is_text(*texts: str) -> bool:
@@ -170,3 +240,6 @@ def _mode(number: int) -> "int | None":
         return posix.fstat(number).st_mode & _S_IFMT
     except OSError:
         return None
+
+
+_scan = _json.make_scanner(_Context)  # type: ignore[arg-type]  # anything with these

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import typer
 
-from chat_cli import files, output, piped, spans, terminals
+from chat_cli import files, output, piped, remembering, spans, terminals
 from chat_cli.arguments import pairs
 from chat_cli.demands import Demands
 from chat_cli.flags import Flags
@@ -43,7 +43,7 @@ def of(flags: Flags) -> Question:
     here = terminals.terminal()
     _demand_one_chat(flags, here)
     max_time_s = _max_time_s(flags.max_time)
-    me = person.load()
+    me = remembering.load()
     template = _template(flags, me)
     said = _Said.gather(flags, template.body)
     extract = "" if flags.extract is None and template.front.extract else flags.extract
