@@ -92,7 +92,9 @@ def status(text: str) -> None:
     if is_dumb():
         note(text)
     else:
-        tell(f"\r\x1b[K{safe_line(text)[: columns() - 1]}")
+        shown = safe_line(text)
+        room = (columns() - 1) // (1 if shown.isascii() else 2)  # a character may be two wide
+        tell(f"\r\x1b[K{shown[:room]}")
     _status = text
 
 

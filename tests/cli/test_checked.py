@@ -5,12 +5,16 @@ The scripted model `play` says one reply after the other, as the question has th
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from tests.conftest import RunChat
-from tests.harness import Daemon, ModelServer, is_alive, wait_for
+from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, is_alive, wait_for
+from tests.terminal import Terminal
 
+from chat_cli import report
+from chat_cli.following import Reply
 from chat_rpc import methods
 
 CUT = {"text": "one two three", "reason": "length"}
@@ -160,6 +164,28 @@ def test_max_time_is_124_and_what_was_said_stands(chat: RunChat) -> None:
     assert b"first" in ran.out
 
 
+def test_an_ephemeral_question_leaves_nothing(chat: RunChat) -> None:
+    ran = chat("-0", "--ephemeral", "--json", "-m", "echo", "canary words")
+    assert json.loads(ran.out)["text"] == "canary words"
+    assert chat("list").out == b""
+
+
+def test_an_ephemeral_question_whose_chatd_dies_is_cut_off(chatd: Daemon) -> None:
+    process = subprocess.Popen(
+        [CHAT, "-0", "--ephemeral", "-m", "stall", "x y"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "CHATD_SOCKET": str(chatd.socket)},
+    )
+    assert process.stdout is not None
+    os.read(process.stdout.fileno(), 100)
+    chatd.kill()
+    chatd.start()
+    _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 4
+    assert b"ephemeral" in err
+
+
 def test_a_file_is_put_after_the_words(chat: RunChat, tmp_path: Path) -> None:
     file = tmp_path / "a file.py"
     file.write_text("print(1)\n")
@@ -232,3 +258,27 @@ def test_a_directory_is_no_file(chat: RunChat, tmp_path: Path) -> None:
 def test_stdin_twice_is_2(chat: RunChat) -> None:
     assert chat("-f", "-", "-f", "-", "x y").status == 2
     assert chat("-0", "-f", "-", "x y").status == 2
+
+
+@pytest.mark.parametrize(("dropped", "says"), [(0, ""), (3, "its first 3 turns were left out")])
+def test_turns_that_a_model_was_not_shown_are_told(
+    capsys: pytest.CaptureFixture[str], dropped: int, says: str
+) -> None:
+    ending = methods.Ending(state="done", dropped_turns=dropped)
+    assert report.tell(Reply(ending=ending)) == 0
+    assert says in capsys.readouterr().err
+
+
+def test_steps_are_told_on_a_terminal_in_one_line_that_goes(chatd: Daemon) -> None:
+    command = [CHAT, "-0", "--raw", "-m", "play", "--check", "words:..2", play("a b c", "a b")]
+    with Terminal(command, env={"CHATD_SOCKET": str(chatd.socket)}) as terminal:
+        assert terminal.wait() == 0
+        assert b"asking play" in terminal.written
+        assert b"attempt 2" in terminal.written
+        assert b"repairing: words" in terminal.written
+        assert terminal.text == "a b\nchat: play, scripted"
+
+
+def test_steps_are_not_told_in_a_pipe(chat: RunChat) -> None:
+    ran = chat("-0", "-m", "play", "--check", "words:..2", play("a b c", "a b"))
+    assert (ran.out, ran.err) == (b"a b\n", "")
