@@ -99,6 +99,7 @@ class ModelServer:
         self._api_key = api_key
         self._no_judges: set[str] = set()  # models
         self._json_thinkers: set[str] = set()
+        self._is_lm_studio = httpx2.URL(url).port == LM_STUDIO_PORT
         self._http = http.client(connect_s=connect_s, unix_socket=unix_socket, check=check)
         self._client = openai.AsyncOpenAI(
             base_url=url,
@@ -173,7 +174,7 @@ class ModelServer:
 
         LM Studio then sends the JSON as a thought, or a poor one without thinking.
         """
-        return model in self._json_thinkers or httpx2.URL(self.url).port == LM_STUDIO_PORT
+        return self._is_lm_studio or model in self._json_thinkers
 
     def mistakes_json(self, model: str) -> None:
         """Note that JSON came as a thought."""

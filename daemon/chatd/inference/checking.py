@@ -1,7 +1,9 @@
 """What is demanded of a turn's replies, made ready, and what it says of one of them."""
 
+from functools import cache
+
 from chat_rpc.checks import Check, Verdict
-from chatd.chats.demands import Demands
+from chatd.chats.demands import PLAIN, Demands
 from chatd.inference.attempt import Attempt
 from chatd.inference.outside import Outside
 from chatd.verifier import verify
@@ -15,8 +17,16 @@ STOPPED = "stopped"  # a finish that makes no reply whole
 
 def checks_of(demands: Demands) -> Checks:
     """Make ready what is demanded; raises InvalidParams."""
+    if demands == PLAIN:
+        return _usual()
     own = [MODEL] if demands.require_model else []
     return verify.prepare([*demands.checks, *own], demands.without)
+
+
+@cache
+def _usual() -> Checks:
+    """Return those of most turns, which are made ready once."""
+    return verify.prepare([])
 
 
 async def verdict_on(
