@@ -28,8 +28,8 @@ async def _play(call: Call) -> None:
     retry_after.  Of a longer text than `max_tokens` allows that much is sent.
     """
     replies = _told(call.first.partition("\n")[0], call)
-    said = replies[min(call.turn, len(replies)) - 1]
-    said = {"text": said} if isinstance(said, str) else dict(said)
+    reply = replies[min(call.turn, len(replies)) - 1]
+    said: dict[str, Any] = {"text": reply} if isinstance(reply, str) else dict(reply)  # Any: JSON
     if status := said.pop("status", None):
         wait = {"Retry-After": str(said["retry_after"])} if "retry_after" in said else None
         await refuse(call, status, "server_error", wait)
