@@ -72,6 +72,12 @@ def exercise(
     chat("-m", canaries.prompt(), canaries.prompt())  # as a model's name too
     chat("-m", "hash", canaries.prompt(), stdin=canaries.prompt().encode() + b"\xff")
     chat("-0", "-m", "demo", canaries.prompt())  # the engine is a process of ours, too
+    sent = daemon.home / "sent.txt"  # in RAM, as the whole home of this daemon
+    sent.write_text(canaries.prompt())
+    chat("-0", "-m", "echo", "-f", str(sent), canaries.prompt())
+    chat("-0", "-m", "echo", "--ephemeral", "-f", str(sent), canaries.prompt())
+    chat("-0", "-m", "hash", "-C", canaries.prompt(), canaries.prompt())
+    chat("-m", "echo", stdin=canaries.prompt().encode() * 50_000)  # too long for a line
     chat("list")
     chat("show")
     chat("show", canaries.prompt())

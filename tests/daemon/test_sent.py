@@ -13,7 +13,7 @@ from tests.harness import Daemon, ModelServer, configured
 from tests.homes import Home, say
 
 from chat_rpc import aio, errors, methods
-from chatd.chats import compaction, context, conversations, sent, turns
+from chatd.chats import compaction, context, conversations, request, sent, turns
 from chatd.chats.session import Session
 from chatd.chats.turns import digest_of
 
@@ -353,6 +353,23 @@ def test_an_image_counts_in_the_context_by_what_it_costs_and_not_by_its_bytes(ho
     assert context.fit(messages, 4096)[1] == 0
     assert context.fit(messages, 1024)[1] == 1
     assert len(context.snapshot("m", messages, 0)) < 1000, "the snapshot names it by its id"
+
+
+def test_a_file_that_is_named_again_and_again_fills_no_heap(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (context, request):
+        monkeypatch.setattr(module, "FILES_BYTES", 25_000)
+    session = home.open()
+    file = sent.add(session, part(b"x" * 10_000, name="a.txt"), BOUNDS).file.file
+    with pytest.raises(errors.InvalidParams, match="together"):
+        say_with(session, "too much", [file] * 3)
+    chat = session.turn(say_with(session, "0", [file])).chat
+    for number in range(1, 9):
+        last = say_with(session, str(number), [file], chat)
+    shown = [m["content"] for m in context.messages(session, session.turn(last))[::2]]
+    assert shown[:7] == [f"{number}\n\n[file, shown before: a.txt]" for number in range(7)]
+    assert all("x" * 10_000 in content for content in shown[7:])
 
 
 def test_what_was_refused_or_destroyed_leaves_the_count_as_it_was(home: Home) -> None:

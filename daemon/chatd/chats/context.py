@@ -9,12 +9,13 @@ from chat_rpc import wire
 from chat_rpc.methods import File
 from chatd.chats import tree
 from chatd.chats.memory import Memory, Said
-from chatd.chats.turns import Turn, joined
+from chatd.chats.turns import FILES_BYTES, Turn, joined
 
 Message = dict[str, Any]  # Any: JSON; its content is a text, or a list of parts with images in it
 Messages = list[Message]
 
 SENT = "chatd-file:"  # an image by its id, until a server is asked
+NAMED = ""  # the media type of a file that is not shown again
 TICKS = re.compile("`+")
 IMAGE_TOKENS = 1500  # what servers make of a large one
 ANEW = "Send the whole reply anew, and nothing else."
@@ -24,12 +25,11 @@ BYTES_PER_TOKEN = 3.0  # English has about four, and an estimate that is too hig
 
 def messages(memory: Memory, turn: Turn) -> Messages:
     """Return the turns up to this one, as the OpenAI message list."""
+    path = tree.path(memory, memory.chats[turn.chat], turn.id)
+    turns = [other for other in path if other is turn or other.state == "done"]
     said: Messages = []
     system: str | None = None
-    for other in tree.path(memory, memory.chats[turn.chat], turn.id):
-        if other is not turn and other.state != "done":
-            continue
-        texts = memory.said(other)
+    for other, texts in zip(turns, _bounded([memory.said(each) for each in turns]), strict=True):
         system = texts.system or system
         said.append({"role": "user", "content": _content(memory, texts)})
         if other is not turn:
@@ -134,11 +134,30 @@ def _content(memory: Memory, said: Said) -> str | list[Message]:
     ]
 
 
+def _bounded(said: list[Said]) -> list[Said]:
+    """Return what was said with no more files than the heap should hold, the last ones.
+
+    Of the others the model is told the names.
+    """
+    room = FILES_BYTES
+    bounded = []
+    for texts in reversed(said):
+        room -= sum(file.size_bytes for file in texts.files)
+        if room < 0:
+            names = [File(file="", name=f.name, media=NAMED, size_bytes=0) for f in texts.files]
+            bounded.append(texts._replace(files=names))
+        else:
+            bounded.append(texts)
+    return bounded[::-1]
+
+
 def _fenced(memory: Memory, file: File) -> str:
     """Return a file in a fence that nothing in it can close; of an image its name."""
     name = " ".join(file.name.split())
     if _is_image(file):
         return f"[image: {name}]"
+    if file.media == NAMED:
+        return f"[file, shown before: {name}]"
     text = memory.content(file.file).decode("utf-8", "replace")
     fence = "`" * max([3, *(len(ticks) + 1 for ticks in TICKS.findall(text))])
     return f"{name}:\n{fence}\n{text.rstrip()}\n{fence}"

@@ -6,7 +6,7 @@ from chat_rpc.errors import InvalidParams, NoSuchChat, NotSent
 from chat_rpc.methods import File, TurnStart
 from chatd.chats.demands import PLAIN, Demands, demands_of
 from chatd.chats.memory import Memory
-from chatd.chats.turns import Chat, Turn
+from chatd.chats.turns import FILES_BYTES, Chat, Turn
 
 WAYS = ("chat", "name", "last", "instead_of")  # to say which chat; none: a new one
 
@@ -45,7 +45,7 @@ def wanted(memory: Memory, params: TurnStart) -> Wanted:
         raise InvalidParams("the prompt is empty")
     chat = _chat_of(memory, params)
     parent = chat.head if chat else ""
-    files = [_file(memory, id_) for id_ in params.files]
+    files = _files(memory, params)
     demands = demands_of(params).or_of(chat.demands if chat else PLAIN)
     asked = params.model
     return Wanted(chat, parent, params.prompt, params.data, params.system, files, asked, demands)
@@ -60,9 +60,16 @@ def _beside(memory: Memory, turn: Turn, params: TurnStart) -> Wanted:
     if _is_blank(params):
         asked, demands = params.model or turn.asked, demands.or_of(said.demands)
         return Wanted(chat, parent, said.prompt, said.data, system, said.files, asked, demands)
-    files = [_file(memory, id_) for id_ in params.files]
+    files = _files(memory, params)
     asked, demands = params.model, demands.or_of(chat.demands)
     return Wanted(chat, parent, params.prompt, params.data, system, files, asked, demands)
+
+
+def _files(memory: Memory, params: TurnStart) -> list[File]:
+    files = [_file(memory, id_) for id_ in params.files]
+    if sum(file.size_bytes for file in files) > FILES_BYTES:
+        raise InvalidParams(f"files: together they are larger than {FILES_BYTES // 2**20} MiB")
+    return files
 
 
 def _file(memory: Memory, id_: str) -> File:

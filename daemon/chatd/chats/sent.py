@@ -63,9 +63,8 @@ def recover(session: Session) -> None:
         try:
             note = _decode_note(payload)
         except msgspec.DecodeError:
-            note = Note(
-                "", "", 0, float("-inf")
-            )  # damaged: of use only to the turns that know what it is
+            # damaged: of use only to the turns that know what it is
+            note = Note("", "", 0, float("-inf"))
         file = File(file=id_, name=note.name, media=note.media, size_bytes=note.size_bytes)
         session.sent[id_] = SentFile(file, note.boot_s, is_whole=bool(note.media))
 

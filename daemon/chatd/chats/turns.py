@@ -16,6 +16,7 @@ from chatd.store.draft import Draft
 from chatd.store.journal import Place
 
 UNDELETE_S = 3600.0
+FILES_BYTES = 64 * 2**20  # of all files that a model is shown at once: they are in the heap then
 
 
 # tells about so many bytes more; False: there is nothing more to tell

@@ -1,6 +1,7 @@
 """turn.*: ask, follow, stop, look."""
 
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 from chat_rpc import errors, methods
@@ -15,14 +16,12 @@ def start(
     context: Context, peer: Peer, params: methods.TurnStart
 ) -> Then | Coroutine[Any, Any, methods.Started]:
     session = context.sessions.of(peer.uid)
-    if params.ephemeral:
-        session = ephemeral.begin(session)
-    try:
+    with ExitStack() as undo:
+        if params.ephemeral:
+            session = ephemeral.begin(session)
+            undo.callback(ephemeral.end, session)
         turn, replayed = context.inference.start(session, params)
-    except errors.RpcError:
-        if session.is_ephemeral:
-            ephemeral.end(session)
-        raise
+        undo.pop_all()
     if session.is_ephemeral:
         _hold(context, peer, session, turn)
     return _started(context, peer, session, turn, params, replayed=replayed)
