@@ -123,11 +123,10 @@ async def test_a_file_comes_in_parts_and_a_character_may_be_in_two(
     with pytest.raises(errors.InvalidParams, match="not whole yet"):
         await ask(client, "x", files=[file])
     for begin in range(2, len(data), 1000):
-        added = await client.call(
-            methods.FILE, part(data[begin : begin + 1000], file=file, done=False)
-        )
+        more = part(data[begin : begin + 1000], file=file, done=False)
+        await client.call(methods.FILE, more)
+    added = await client.call(methods.FILE, part(b"", file=file))
     assert added.size_bytes == len(data)
-    await client.call(methods.FILE, part(b"", file=file))
     with pytest.raises(errors.InvalidParams, match="whole already"):
         await client.call(methods.FILE, part(b"more", file=file))
     await ask(client, files=[file])
@@ -364,7 +363,8 @@ def test_a_file_that_is_named_again_and_again_fills_no_heap(
     file = sent.add(session, part(b"x" * 10_000, name="a.txt"), BOUNDS).file.file
     with pytest.raises(errors.InvalidParams, match="together"):
         say_with(session, "too much", [file] * 3)
-    chat = session.turn(say_with(session, "0", [file])).chat
+    last = say_with(session, "0", [file])
+    chat = session.turn(last).chat
     for number in range(1, 9):
         last = say_with(session, str(number), [file], chat)
     shown = [m["content"] for m in context.messages(session, session.turn(last))[::2]]
