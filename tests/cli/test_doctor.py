@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import InPrivate
 from tests.conftest import RunChat, StartDaemon
-from tests.harness import CHAT, ModelServer, Ran, configured, run
+from tests.harness import CHAT, Daemon, ModelServer, Ran, configured, run
 
 from chat_cli import doctor, manual, traces
 from chat_cli.exits import EXITS
@@ -238,3 +238,12 @@ def test_admin_counts_users_reloads_and_stops(chat: RunChat) -> None:
     assert row[:3] == ["root", "1", "1"]
     assert chat("admin", "reload").err == "chat: changed: nothing\n"
     assert chat("admin").status == 2
+
+
+def test_a_chatd_of_another_version_is_a_warning(
+    chatd: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATD_SOCKET", str(chatd.socket))
+    monkeypatch.setattr(doctor, "__version__", "0.0.1")
+    finding = next(each for each in doctor.findings() if each.name == "version")
+    assert (finding.state, finding.do) == ("warning", "restart chatd, or update chat")
