@@ -57,11 +57,14 @@ class Template(Struct, frozen=True):
         Raises MissingParameters, for a person to read.
         """
         known = {**self.front.params, **params, WORDS: words}
+        if surplus := [name for name in params if name not in self.parameters()]:
+            has = ", ".join(self.parameters()) or "none"
+            raise MissingParameters(
+                f"the template {self.name} has no {{{{{surplus[0]}}}}}; its parameters: {has}"
+            )
         if missing := [name for name in self.parameters() if name not in known]:
             flags = " ".join(f"-p {name} ..." for name in missing)
             raise MissingParameters(f"the template {self.name} needs {flags}")
-        if surplus := [name for name in params if name not in self.parameters()]:
-            raise MissingParameters(f"the template {self.name} has no {{{{{surplus[0]}}}}}")
         prompt, system = (
             text and _PLACEHOLDER.sub(lambda found: known[found[1]], text)
             for text in (self.body, self.front.system)
