@@ -38,7 +38,8 @@ async def _play(call: Call) -> None:
         await refuse(call, 400, "invalid_request_error")
         return
     limit, words = call.body.get("max_tokens"), tokens(said["text"])
-    if isinstance(limit, int) and not said.pop("is_deaf", None) and len(words) > limit:
+    is_deaf = said.pop("is_deaf", False)
+    if isinstance(limit, int) and not is_deaf and len(words) > limit:
         said |= {"text": "".join(words[:limit]), "reason": "length"}
     await answer(call, **said)
 

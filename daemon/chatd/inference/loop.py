@@ -37,8 +37,9 @@ class Loop:
         self._trying.prepare()
         if self._turn.attempts and not self._recall():
             return interrupted("chatd ended during the reply, again and again")
+        clock = asyncio.timeout_at(self._deadline_s())
         try:
-            async with asyncio.timeout_at(self._deadline_s()) as clock:
+            async with clock:
                 keep = await self._find()
         except TimeoutError:
             if not clock.expired():
