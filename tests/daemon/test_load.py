@@ -19,7 +19,7 @@ def test_a_reader_that_does_not_read_costs_its_buffer_and_stops_nobody() -> None
 def test_thousands_of_turns_leave_nothing_behind() -> None:
     campaign = [sys.executable, "-m", "tests.campaigns", "soak", "--turns", "3000"]
     # the heap is still finding its size: the long form has the bound
-    bounds = ["--samples", "30", "--expires", "0", "--growth-kb", "500"]
+    bounds = ["--samples", "30", "--expires", "0", "--growth-kb", "1500"]
     done = run([*campaign, *bounds], cwd=ROOT)
     assert done.status == 0, done.err
 

@@ -155,7 +155,7 @@ async def test_a_fixed_sequence_of_misses_takes_exactly_so_many_calls(
 async def test_a_budget_holds_where_a_server_takes_no_notice_of_it(
     client: aio.Client, scripted: ModelServer
 ) -> None:
-    deaf = {"text": " ".join(map(str, range(3000))), "is_deaf": True}
+    deaf = {"text": " ".join(map(str, range(30_000))), "is_deaf": True}
     json_ = Check(type="starts", value="[")
     events = await events_of(client, ask(BAD, deaf, checks=[json_], tries=2))
     assert scripted.counts(open_streams=0)["disconnects_seen"] == 1
