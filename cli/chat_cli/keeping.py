@@ -125,6 +125,9 @@ def wipe(
 def _described(client: Client, name: str) -> str:
     try:
         chat = client.call(methods.CHAT, methods.ChatGet(chat=name))
-    except errors.NoSuchChat:  # it may be a deleted one; if it is none, chat.wipe says so
+    except errors.NoSuchChat:
+        deleted = client.call(methods.CHATS, methods.Page(limit=1000, deleted=True)).chats
+        if not any(line.title == name or line.chat.startswith(name) for line in deleted):
+            raise
         return f"the deleted conversation {name!r}"
     return f"{chat.title!r} with {output.count(len(chat.turns), 'turn')}"

@@ -130,6 +130,7 @@ def test_wipe_wants_a_yes(chat: RunChat) -> None:
         ran = chat("wipe", made, *flags)
         assert (ran.status, ids(chat)) == (2, [made])
         assert "say -y" in ran.err
+    assert chat("wipe", "nowhere").status == 66
     assert chat("wipe").status == 2
     assert chat("wipe", "--all", "deploy", "-y").status == 2
 

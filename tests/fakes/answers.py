@@ -61,7 +61,7 @@ async def answer(
     """Answer in full; without a `reason` a stream ends as if the server had forgotten to end it."""
     delay_s = call.knobs.delay_s if delay_s is None else delay_s
     deltas: list[dict[str, object]] = [{"reasoning_content": token} for token in tokens(reasoning)]
-    deltas += [{"content": token} for token in tokens(text)]
+    deltas.extend({"content": token} for token in tokens(text))
     usage = _usage(call.prompt, len(deltas))
     if not call.is_stream:
         await call.exchange.pause(delay_s * len(deltas))
