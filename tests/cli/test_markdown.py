@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from tests.conftest import StartDaemon, StartServer
+from tests.fakes.scripts import hash_reply
 from tests.harness import CHAT, Daemon, configured, run
 from tests.terminal import Terminal
 
@@ -174,6 +175,14 @@ def test_what_was_said_is_there_after_ctrl_c(chatd: Daemon) -> None:
         terminal.interrupt()
         assert terminal.wait() == 130
         assert "first" in terminal.text
+
+
+def test_what_a_model_thinks_stands_dim_before_the_answer(chatd: Daemon) -> None:
+    with ask(chatd, "reasoning", "x y") as terminal:
+        assert shown(terminal) == f"let me think\n\n{hash_reply('x y')}"
+        assert b"\x1b[2m" in terminal.written
+    with ask(chatd, "reasoning", "x y", "--think", "hide") as terminal:
+        assert shown(terminal) == hash_reply("x y")
 
 
 def test_only_the_last_block_can_change() -> None:
