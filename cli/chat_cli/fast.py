@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 INTERRUPTED = 130
+PIPE_BYTES = 4096  # PIPE_BUF of Linux
 SYSTEM_SOCKET = b"/run/chatd/chatd.sock"
 SYSTEM_UNIT = b"/etc/systemd/system/sockets.target.wants/chatd.socket"
 
@@ -52,7 +53,6 @@ class Asking:
         self._fields = fields
         self._turn, self._seq = "", 0
         self._printed: list[str] = []
-        self._unwritten = b""
 
     def run(self) -> None:
         """Ask, print the answer and end; returns only when no chatd was there to be asked."""
@@ -130,22 +130,25 @@ class Asking:
         return "" if result.get("version") == __version__ else "skew"
 
     def _write(self, text: str) -> None:
-        """Print text; raises CannotWrite.  What is printed is known then to the byte."""
+        """Print text, in parts that a pipe takes whole or not at all; raises CannotWrite.
+
+        So whatever stops it, no character is cut in two.
+        """
         if text:
             self._printed.append(text)
-            self._unwritten = text.encode()
-            while self._unwritten:
-                try:
-                    written = posix.write(1, self._unwritten)
-                except OSError as exc:
-                    raise CannotWrite(exc.errno) from None
-                self._unwritten = self._unwritten[written:]
+        data = text.encode()
+        while data:
+            end = PIPE_BYTES
+            while end < len(data) and data[end] in _CONTINUES:
+                end -= 1
+            try:
+                written = posix.write(1, data[:end])
+            except OSError as exc:
+                raise CannotWrite(exc.errno) from None
+            data = data[written:]
 
     def _hand_on(self, stop: "BaseException | None") -> "NoReturn":
         """Have the rest done by what does everything; `stop` is why it is to be stopped."""
-        half = 0  # a character that a stop has cut is finished
-        while half < len(self._unwritten) and self._unwritten[half] in _CONTINUES:
-            half += 1
         _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGINT, _signal.SIGTERM])
         load_packages()
         from chat_cli import handover
@@ -154,7 +157,6 @@ class Asking:
             self._fields,
             (self._turn, self._seq),
             "".join(self._printed),
-            half=self._unwritten[:half],
             quiet=self._plain.is_quiet,
             stop=stop,
         )

@@ -17,32 +17,29 @@ def go_on(
     known: tuple[str, int],
     printed: str,
     *,
-    half: bytes,
     quiet: bool,
     stop: BaseException | None,
 ) -> NoReturn:
     """Follow the turn of these parameters to its end; with `stop`, only stop it."""
     output.set_up()
-    output.leave(ended(lambda: _go_on(fields, Known(*known), printed, half, quiet, stop)))
+    output.leave(ended(lambda: _go_on(fields, Known(*known), printed, quiet, stop)))
 
 
 def _go_on(
     fields: dict[str, str],
     known: Known,
     printed: str,
-    half: bytes,
     quiet: bool,  # noqa: FBT001  # go_on has it by name
     stop: BaseException | None,
 ) -> int:
     params = methods.TurnStart(**fields)  # type: ignore[arg-type]  # its own field names
-    stop = stop or _stopped_meanwhile()
+    meanwhile = _stopped_meanwhile()
+    stop = stop or meanwhile
     way = link.Way(may_start=stop is None, quiet=quiet)
     if stop is None:
         wanted = views.Wanted(think=views.thinking(person.load().think), quiet=quiet)
         shown = Shown(wanted=wanted, printed=printed)
         return answer(way, params, [], shown, known=known)
-    if half:
-        os.write(1, half)
     Following(way, views.Silent(), Reply(turn=known.turn)).cancel(params)
     if isinstance(stop, fast.CannotWrite):
         output.raise_for(OSError(stop.args[0], os.strerror(stop.args[0])))

@@ -3,6 +3,8 @@
 `fast` is what install.sh installs, on this tree; `slow` is the same command without the fast start.
 """
 
+import array
+import fcntl
 import os
 import re
 import shlex
@@ -11,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -28,6 +31,7 @@ from tests.harness import (
     configured,
     ram_directory,
     run,
+    wait_for,
 )
 from tests.launcher import write
 from tests.terminal import Terminal
@@ -270,6 +274,38 @@ def test_a_signal_stops_the_turn_alike(
         ended.append((process.returncode, said + rest, err))
         assert newest(daemon).turns[-1].state == "cancelled"
     assert ended[0] == ended[1]
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_ctrl_c_at_a_pipe_that_is_full_cuts_no_character_in_two(
+    launcher: list[str],
+    daemon: Daemon,
+    is_fast: bool,  # noqa: FBT001
+) -> None:
+    text = "".join(f"日本{number}" for number in range(30_000))
+    with subprocess.Popen(
+        [*(launcher if is_fast else SLOW), "-m", "echo"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "CHATD_SOCKET": str(daemon.socket)},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(text.encode())
+        process.stdin.close()
+        pipe = process.stdout.fileno()
+        wait_for(lambda: unread(pipe) > 50_000, "a pipe that is full")
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert process.returncode == 130
+    assert text.startswith(said.decode().rstrip("\n"))
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes wait in a pipe."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 @pytest.mark.parametrize(
