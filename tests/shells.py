@@ -1,16 +1,10 @@
 """Real shells on a terminal: keys go in, what the shell then has on its line comes back."""
 
-import contextlib
-import os
-import pty
 import re
-import select
-import signal
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.harness import DEADLINE_S
+from tests.terminal import Terminal
 
 PROMPT = "READY>"
 DUMP = "\x18d"  # Ctrl-X d: tells the line, and empties it
@@ -33,33 +27,17 @@ zle -N dump; bindkey -e; bindkey '^Xd' dump
 """
 
 
-class Shell:
+class Shell(Terminal):
     """One shell; `source` is what it reads at its start, after the set-up of the tests."""
 
     def __init__(self, command: str, source: str, home: Path, environment: Mapping[str, str]):
         start = home / f"start.{command}"
         start.write_text((BASH if command == "bash" else ZSH) + source)
         words = ["bash", "--rcfile", str(start), "-i"] if command == "bash" else ["zsh", "-f", "-i"]
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            os.environ.update(environment, TERM="dumb", COLUMNS="200", LINES="50")
-            os.execvp(words[0], words)
+        super().__init__(words, env={**environment, "TERM": "dumb"}, columns=200, lines=50)
         if command == "zsh":
             self.type(f"PS1= ; . {start}\n")
         self.read_until(PROMPT)
-
-    def type(self, keys: str) -> None:
-        os.write(self._terminal, keys.encode())
-
-    def read_until(self, pattern: str) -> str:
-        """Return what came until then."""
-        end, seen = time.monotonic() + DEADLINE_S, b""
-        while not re.search(pattern.encode(), seen):
-            left = end - time.monotonic()
-            assert left > 0, seen
-            if select.select([self._terminal], [], [], left)[0]:
-                seen += os.read(self._terminal, 65536)
-        return seen.decode()
 
     def complete(self, line: str) -> tuple[str, str]:
         """Type a line and Tab; return the line that it becomes, and all that was shown."""
@@ -68,9 +46,3 @@ class Shell:
         found = re.findall(r"<<(.*)>>", shown)
         assert found
         return found[-1], shown
-
-    def close(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        with contextlib.suppress(OSError):
-            os.close(self._terminal)

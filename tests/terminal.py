@@ -1,6 +1,7 @@
 """A terminal: pyte draws it, a pty leads to a real process, and what it is told is looked at."""
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -52,6 +53,7 @@ class Terminal:
         self.screen = pyte.HistoryScreen(columns, lines, history=10_000)
         self.screen.write_process_input = self._answer  # type: ignore[assignment]  # pyte asks it so
         self.written = b""
+        self._looked_at = 0
         self.answered = ""  # what the terminal typed by itself, when it was asked
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = os.openpty()
@@ -116,6 +118,15 @@ class Terminal:
             assert time.monotonic() < end, f"no {wanted!r} in:\n{self.text}"
             assert self._read(0.5) is not None, f"it ended without {wanted!r}:\n{self.text}"
         return self.text.index(wanted, after) + len(wanted)
+
+    def read_until(self, pattern: str) -> str:
+        """Read until what was written since the last such call has `pattern`; return all of it."""
+        end = time.monotonic() + DEADLINE_S
+        while not re.search(pattern.encode(), self.written[self._looked_at :]):
+            assert time.monotonic() < end, f"no {pattern!r} in:\n{self.text}"
+            assert self._read(0.5) is not None, f"it ended without {pattern!r}:\n{self.text}"
+        seen, self._looked_at = self.written[self._looked_at :], len(self.written)
+        return seen.decode()
 
     def wait(self) -> int:
         """Read to the end of the process and return its exit code."""

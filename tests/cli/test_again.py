@@ -177,13 +177,12 @@ def test_without_an_id_it_is_the_chat_that_was_used_last_in_this_terminal(
     chat: RunChat, chatd: Daemon, tmp_path: Path
 ) -> None:
     place = {"PATH": f"{BIN}:{os.environ['PATH']}", "CHATD_SOCKET": str(chatd.socket)}
-    here = Shell("bash", "", tmp_path, place)
-    here.type("chat -0 -q -m echo asked he''re\n")
-    here.read_until(r"asked here\s(?s:.)*READY>")
-    ask(chat, "asked elsewhere")
-    here.type("chat show\n")
-    shown = here.read_until(r"\r\n\r\n(?s:.)*READY>")
-    here.close()
+    with Shell("bash", "", tmp_path, place) as here:
+        here.type("chat -0 -q -m echo asked he''re\n")
+        here.read_until(r"asked here\s(?s:.)*READY>")
+        ask(chat, "asked elsewhere")
+        here.type("chat show\n")
+        shown = here.read_until(r"\r\n\r\n(?s:.)*READY>")
     assert "> asked here" in shown
     assert chat("show").out.startswith(b"> asked elsewhere")
 

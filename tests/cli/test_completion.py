@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def where_it_is_looked_for(command: str, script: Path, home: Path) -> str:
 
 @pytest.fixture
 def open_shell(tmp_path: Path, chatd: Daemon) -> Iterator[OpenShell]:
-    opened: list[Shell] = []
+    opened = ExitStack()
 
     def open_(name: str, place: Path = chatd.socket) -> Shell:
         command, _, way = name.partition(" ")
@@ -52,12 +53,10 @@ def open_shell(tmp_path: Path, chatd: Daemon) -> Iterator[OpenShell]:
         elif way == "by itself":
             source = where_it_is_looked_for(command, script, tmp_path)
         environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "CHATD_SOCKET": str(place)}
-        opened.append(Shell(command, source, tmp_path, environment))
-        return opened[-1]
+        return opened.enter_context(Shell(command, source, tmp_path, environment))
 
-    yield open_
-    for shell in opened:
-        shell.close()
+    with opened:
+        yield open_
 
 
 @pytest.mark.parametrize("name", SHELLS)
