@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import jsonschema_rs
 import referencing
+from jsonschema.validators import validator_for
 
 from chat_rpc import schemas
 from chatd.verifier import fences, values
@@ -109,6 +110,7 @@ def compiled(schema: Any, resources: Mapping[str, Any] | None = None) -> Faults:
     `resources` are other schemas that it may refer to, by their URI; there are no others.
     """
     registry = jsonschema_rs.Registry(list((resources or {}).items()))
+    why: Exception = ValueError()
     for options in PATTERNS:
         try:
             validator = jsonschema_rs.validator_for(
@@ -126,7 +128,7 @@ def compiled(schema: Any, resources: Mapping[str, Any] | None = None) -> Faults:
 
 def _fallback(schema: Any, why: Exception) -> Faults:
     """Return the same by jsonschema, which takes some patterns that jsonschema-rs does not."""
-    draft = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    draft = validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         draft.check_schema(schema)
     except jsonschema.SchemaError:

@@ -39,7 +39,7 @@ def json(value: Any) -> Rule:
         return missed(why) if why else HOLDS
 
     where = {"bare": "be JSON and nothing else", "any": "have JSON in it"}
-    return Rule(where.get(value, "be JSON"), look)
+    return Rule(where.get(value or "", "be JSON"), look)
 
 
 @kind(is_heavy=True)
@@ -117,8 +117,8 @@ class Shape:
 
     def __init__(self, options: dict[str, Any]):
         columns = options.get("columns")
-        self._names = columns if isinstance(columns, list) else None
-        self._width = len(self._names) if self._names else columns
+        self._names: list[str] | None = columns if isinstance(columns, list) else None
+        self._width: int | None = len(self._names) if self._names else options["columns"]
         self._rows = values.span(options["rows"]) if "rows" in options else None
 
     @property
