@@ -49,7 +49,8 @@ def answer(
             with way() as client:
                 params.files = files.send(client, attached)
         reply = Reply(turn=known.turn if known else "", asked=params.model)
-        Following(way, shown.view(), reply).run(params, known=known)
+        following = Following(way, shown.view(), reply, language=shown.wanted.extract)
+        following.run(params, known=known)
     return _finish(reply, shown)
 
 

@@ -101,10 +101,12 @@ def test_an_exec_check_that_does_not_read_is_no_trouble(chat: RunChat) -> None:
     assert (ran.status, ran.out.decode()) == (0, f"{text}\n")
 
 
-def test_with_x_the_code_is_checked_and_printed(chat: RunChat) -> None:
+def test_with_x_the_code_is_checked_and_printed(chat: RunChat, tmp_path: Path) -> None:
     good, bad = "So:\n\n```sh\necho hi\n```\n", "So:\n\n```sh\nif then\n```\n"
-    ran = chat("-0", "-m", "play", "-x", "--check", "exec:sh -c 'sh -n || exit 1'", play(bad, good))
+    check = f"exec:sh -c 'tee -a {tmp_path}/seen | sh -n || exit 1'"
+    ran = chat("-0", "-m", "play", "-x", "--check", check, play(bad, good))
     assert (ran.status, ran.out) == (0, b"echo hi\n")
+    assert (tmp_path / "seen").read_text() == "if then\necho hi\n"
 
 
 def test_a_schema_in_short_is_json_of_that_form(chat: RunChat) -> None:

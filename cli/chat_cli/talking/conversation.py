@@ -116,7 +116,7 @@ class Talk:
         try:
             if asked.attached:
                 params.files = send(self.connect(), asked.attached)
-            Following(self.connect, view, reply).run(params)
+            Following(self.connect, view, reply, language=asked.extract).run(params)
         except KeyboardInterrupt:
             output.note("stopped; what was said is kept")
         finally:
