@@ -1,7 +1,7 @@
 """One attempt as a step of the loop: who is asked, what is told, and what the checks say of it."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from msgspec import structs
 
@@ -59,14 +59,10 @@ class Trying:
         self._verifier = parts.verifier
         self._outside = Outside(session, turn, parts.desk, parts.judges)
         self._checks = Checks(())
-        self._request = Request()
 
     def prepare(self) -> None:
-        """Make ready what is looked at; raises InvalidParams and what reading may raise."""
+        """Make ready what is demanded; raises InvalidParams."""
         self._checks = checks_of(self._demands)
-        said = self._session.said(self._turn)
-        sources = context.plain(self._session, said._replace(prompt=""))
-        self._request = Request(said.prompt, sources, said.system or "")
 
     async def make(self, step: Ask) -> list[Try]:
         """Do a step, and return what a model said, and what was cut out of it."""
@@ -150,6 +146,13 @@ class Trying:
             return Try(Tried(n=0, error=fault(exc)))
         said = structs.replace(attempt.said(), error=fault(exc))
         return self._noted(Try(said, attempt.tokens, attempt.has_begun))
+
+    @cached_property
+    def _request(self) -> Request:
+        """What was asked, as checks look at it; read when there is a reply."""
+        said = self._session.said(self._turn)
+        sources = context.plain(self._session, said._replace(prompt=""))
+        return Request(said.prompt, sources, said.system or "")
 
     async def _judged(self, attempt: Attempt) -> list[Try]:
         """Return what the checks say of a whole reply, and of what can be cut out of it."""
