@@ -31,7 +31,8 @@ What a model server can do wrong, or oddly, and what comes of it. Each line is a
 against a real chatd and a scripted server called `faulty`, which listens at PORT and has 3 s for
 its first token and 1 s for each other. `exit` is the exit code, `printed` what is on stdout; the
 last column is all that is on stderr: one line that says the cause, and never a word of the prompt
-or the reply. `tests/cli/test_faults.py` runs them all, and compares.
+or the reply; where a check was asked for, what it found comes before it. `tests/cli/test_faults.py`
+runs them all, and compares.
 """
 
 
@@ -62,7 +63,8 @@ class Faulty:
     def outcome(self, case: str) -> Outcome:
         """Ask the case's model, or its server."""
         environment = {"CHATD_SOCKET": str(self.daemon.socket)}
-        ran = run([CHAT, "-0", "-m", case, PROMPT], env=environment)
+        flags = FAULTS[case].flags if case in FAULTS else ()
+        ran = run([CHAT, "-0", *flags, "-m", case, PROMPT], env=environment)
         err = ran.err.replace(self._port, "PORT").replace(self._nobody, "PORT")
         err = re.sub(r"\bturn \w+", "turn ID", err)
         return Outcome(ran.status, ran.out.decode(), re.sub(r"\bin [89]\d s", "in 90 s", err))
@@ -89,9 +91,11 @@ def row(case: str, outcome: Outcome) -> str:
     if case in SERVERS:
         does = f"is {SERVERS[case].is_}"
     else:
-        does = FAULTS[case].does
+        does = FAULTS[case].does + "".join(
+            f" (`{' '.join(flags)}`)" for flags in [FAULTS[case].flags] if flags
+        )
     printed = PRINTED.get(outcome.out.rstrip("\n"), PRINTED.get(outcome.out[:-1], "what it sent"))
-    said = outcome.err.strip().removeprefix("chat: ")
+    said = outcome.err.strip().replace("\nchat: ", "; ").removeprefix("chat: ")
     cells = (f"`{case}`", does, str(outcome.exit), printed, said)
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 

@@ -23,10 +23,13 @@ def tell(reply: Reply, *, quiet: bool = False, usage: bool = False, verbose: boo
         _tell_all(reply, ending)
     elif usage:
         output.note(_usage(ending))
+    if not (quiet or verbose):
+        for check in _failed(ending.verdict, "soft"):
+            output.note(f"{check.id}: {check.reason or check.verdict} (soft)")
     if ending.error is None:
         return 0
     failure = ending.error
-    for check in _failed(ending.verdict):
+    for check in _failed(ending.verdict, "hard"):
         if check.reason != failure.message:  # what is always demanded is told once
             output.note(f"{check.id}: {check.reason or check.verdict}")
     output.note(f"{failure.message} ({failure.kind}; turn {reply.turn})")
@@ -106,11 +109,13 @@ def _usage(ending: methods.Ending) -> str:
     )
 
 
-def _failed(verdict: methods.Verdict | None) -> list[methods.CheckResult]:
-    """Return the hard checks that failed, and those that could not run."""
+def _failed(
+    verdict: methods.Verdict | None, severity: methods.Severity
+) -> list[methods.CheckResult]:
+    """Return the checks that failed or could not run: those that decide, or those that do not."""
     checks = verdict.checks if verdict else []
     return [
         check
         for check in checks
-        if check.verdict == "error" or (check.verdict == "fail" and check.severity == "hard")
+        if check.severity == severity and check.verdict in ("fail", "error")
     ]

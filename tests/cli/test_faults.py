@@ -24,7 +24,10 @@ def world() -> Iterator[Faulty]:
 def test_a_fault_is_told_as_what_it_is(world: Faulty, case: str) -> None:
     expected, outcome = FAULTS[case], world.outcome(case)
     check(outcome, case, expected.exit, expected.says)
-    assert outcome.out == expected.out + "\n" * bool(expected.out), outcome.out[:100]
+    if case == "loop":  # it is stopped somewhere
+        assert 1 < outcome.out.count(expected.out) < 400
+    else:
+        assert outcome.out == expected.out + "\n" * bool(expected.out), outcome.out[:100]
     assert world.server.counts()["elsewhere_requests"] == 0
 
 
@@ -39,7 +42,8 @@ def test_a_server_that_is_none_is_told_by_its_name(world: Faulty, case: str) -> 
 def check(outcome: Outcome, case: str, exit_: int, says: str) -> None:
     assert outcome.exit == exit_, outcome.err
     lines = outcome.err.splitlines()
-    assert len(lines) == bool(says), outcome.err
+    is_checked = case in FAULTS and bool(FAULTS[case].flags)
+    assert bool(says) <= len(lines) <= bool(says) + is_checked, outcome.err
     assert re.search(says, outcome.err.rstrip()), outcome.err
     assert safe(outcome.err) == outcome.err
     assert PROMPT not in outcome.err

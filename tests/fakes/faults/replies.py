@@ -5,7 +5,9 @@ from tests.fakes.faults.table import ANSWER, cut, fault, good
 from tests.fakes.http import EVENT_STREAM
 
 JSON_TEXT = '{"name": "canary"}'
+AND_SO_ON = "and so on, "
 EMPTY = "the reply is empty"
+LIMIT = "the token limit ended the reply"
 THOUGHT = "all that came was what the model thought"
 
 
@@ -32,7 +34,7 @@ async def _no_finish(call: Call) -> None:
     await answer(call, FIRST, reason=None)
 
 
-@cut("length", "ends at the token limit", 4, "the token limit ended the reply")
+@cut("length", "ends at the token limit", 4, LIMIT)
 async def _length(call: Call) -> None:
     await answer(call, FIRST, reason="length")
 
@@ -102,3 +104,38 @@ async def _refusal(call: Call) -> None:
     await call.exchange.write(event(chunk(call, {"refusal": "I cannot do that."})))
     await call.exchange.write(event(chunk(call, {}, reason="stop")))
     call.exchange.finish()
+
+
+SCHEMA = ("--schema", "name, age int", "--tries", "1")
+
+
+@fault("schema-echo", "answers with the schema that was asked for", 3, "schema: ", flags=SCHEMA)
+async def _schema_echo(call: Call) -> None:
+    await answer(call, '{"type": "object", "properties": {"name": {"type": "string"}}}')
+
+
+@fault("no-json", "answers in words where JSON was asked for", 3, "schema: ", flags=SCHEMA)
+async def _no_json(call: Call) -> None:
+    await answer(call, "Sure! The name is Ann, and the age is 7.")
+
+
+@fault("half-json", "ends in the middle of the JSON, at the token limit", 4, LIMIT, flags=SCHEMA)
+async def _half_json(call: Call) -> None:
+    await answer(call, '{"name": "Ann", "a', reason="length")
+
+
+@fault(
+    "polite-refusal",
+    "refuses in words",
+    0,
+    "no-refusal: .* the model declines",
+    out="I'm sorry, but I can't help with that.",
+    flags=("--check", "no-refusal"),
+)
+async def _polite_refusal(call: Call) -> None:
+    await answer(call, "I'm sorry, but I can't help with that.")
+
+
+@fault("loop", "says the same for ever", 3, "it says the same", out=AND_SO_ON)
+async def _loop(call: Call) -> None:
+    await answer(call, AND_SO_ON * 400)

@@ -11,25 +11,29 @@ ANSWER: Final = "canary-first canary-second canary-third"  # of the replies that
 
 @dataclass(frozen=True)
 class Fault:
-    """`out` is what is on stdout then, `says` a pattern of the one line on stderr; "": no line."""
+    """`out` is what is on stdout then, `says` a pattern of the one line on stderr; "": no line.
+
+    Where a check is asked for, its own line comes before that one.
+    """
 
     does: str
     exit: int
     says: str
     out: str
     script: Script
+    flags: tuple[str, ...] = ()
 
 
 FAULTS: Final[dict[str, Fault]] = {}
 
 
 def fault(
-    name: str, does: str, exit_: int, says: str, *, out: str = ""
+    name: str, does: str, exit_: int, says: str, *, out: str = "", flags: tuple[str, ...] = ()
 ) -> Callable[[Script], Script]:
     """Put a script into the table."""
 
     def add(script: Script) -> Script:
-        FAULTS[name] = Fault(does, exit_, says, out, script)
+        FAULTS[name] = Fault(does, exit_, says, out, script, flags)
         return script
 
     return add
