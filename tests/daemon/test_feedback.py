@@ -110,6 +110,14 @@ async def test_what_a_chat_demands_holds_for_its_turns_over_a_kill(
         assert (await reply_to(again, BAD, chat=first.chat, key="k4")).text == BAD
 
 
+async def test_a_copy_of_a_chat_demands_the_same(client: aio.Client) -> None:
+    first = await reply_to(client, BAD)
+    await client.call(methods.CHECKS, methods.ChatChecks(chat=first.chat, checks=[THREE], tries=1))
+    copy = (await client.call(methods.FORK, methods.Fork(chat=first.chat))).chat
+    with pytest.raises(errors.ChecksFailed, match="words"):
+        await reply_to(client, BAD, chat=copy.chat, key="k2")
+
+
 async def test_a_demand_that_cannot_be_is_refused_at_once(client: aio.Client) -> None:
     first = await reply_to(client, GOOD)
     bad = methods.Check(type="words", value="many")

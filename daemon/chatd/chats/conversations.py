@@ -7,7 +7,7 @@ from contextlib import suppress
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Delta, End, Ending, Event, File, Said
 from chatd.chats import context, records, sent, tree
-from chatd.chats.demands import Demands
+from chatd.chats.demands import PLAIN, Demands
 from chatd.chats.memory import forget_texts
 from chatd.chats.records import (
     ChatDeleted,
@@ -165,6 +165,7 @@ def fork(session: Session, chat: Chat, until: str | None) -> Chat:
         session,
         chat.title,
         [(v.prompt, v.data, v.system, v.files, v.text, v.ending) for v in views],
+        chat.demands,
     )
 
 
@@ -261,9 +262,12 @@ def _write(session: Session, chat: Chat, record: ChatRecord) -> None:
     chat.places.append(session.files.journal.append(wire.encode(record)))
 
 
-def _add_whole(session: Session, title: str, said: Iterable[Whole]) -> Chat:
+def _add_whole(
+    session: Session, title: str, said: Iterable[Whole], demands: Demands = PLAIN
+) -> Chat:
     """Journal a chat and its turns, all or nothing; raises StoreFull."""
     made = chat_made(title, time.time())
+    made.demands = demands
     turns: list[Packed] = []
     for whole in said:
         turns.append(_packed(made.chat, turns[-1].turn if turns else "", *whole))
