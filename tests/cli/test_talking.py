@@ -154,8 +154,8 @@ def test_tab_completes_commands_models_and_conversations(chatd: Daemon) -> None:
         person.sees("greeting ·")
         person.terminal.type(f"/mod{TAB}")
         person.sees("models ")
-        person.terminal.type(f"{CTRL_C}/model ha{TAB}")
-        person.sees("/model hash")
+        person.terminal.type(f"{CTRL_C}/model lett{TAB}")
+        person.sees("/model letters")
         person.terminal.type(f"{CTRL_C}/chat gree{TAB}")
         person.sees("/chat greeting")
 
