@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random, SystemRandom
@@ -28,7 +28,7 @@ from tests.hostile.world import LIMITS, UIDS, Echo, Line, World, world_in
 LINES = 1000  # of one store; then its books are checked
 STUCK_S = 60.0  # where a store takes a third of a second
 ROUND = 10  # stores of one run of hypothesis, which remembers all that it has drawn
-HOUSEKEEPING, PAUSES, STRANGERS = 0.02, 0.5, 0.05  # shares of the lines
+HOUSEKEEPING, PAUSES, STRANGERS, LOST = 0.02, 0.5, 0.05, 0.05  # shares of the lines
 
 Steps = tuple[int, ...]  # each makes one line, with a Random of its own
 STEPS = st.lists(st.integers(0, 2**32 - 1), min_size=LINES, max_size=LINES)
@@ -168,6 +168,8 @@ async def _step(world: World, random: Random, tally: Tally) -> None:
     if random.random() < PAUSES:
         for _ in range(random.randrange(8)):
             await asyncio.sleep(0)
+    if random.random() < LOST:
+        sent.lose()
     if random.random() < HOUSEKEEPING:
         world.keep_house()
 
@@ -212,20 +214,20 @@ def _shown(failure: Exception, logged: list[str], sent: list[Line]) -> str:
 
 @contextmanager
 def _errors_logged() -> Iterator[list[str]]:
-    """Yield what chatd logs as an error, with its traceback; a daemon's log must have none."""
+    """Yield the errors of chatd and of its loop, with tracebacks; a daemon's log must have none."""
     logged: list[str] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             logged.append(self.format(record))
 
-    log, handler = logging.getLogger("chatd"), Handler(logging.ERROR)
-    level, log.propagate = log.level, False
-    log.setLevel(logging.ERROR)
-    log.addHandler(handler)
-    try:
+    handler = Handler(logging.ERROR)
+    with ExitStack() as undo:
+        for log in map(logging.getLogger, ("chatd", "asyncio")):
+            undo.callback(log.setLevel, log.level)
+            undo.callback(setattr, log, "propagate", log.propagate)
+            undo.callback(log.removeHandler, handler)
+            log.setLevel(logging.ERROR)
+            log.propagate = False
+            log.addHandler(handler)
         yield logged
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        log.propagate = True

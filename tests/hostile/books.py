@@ -29,7 +29,9 @@ def check(world: World) -> None:
     strange = [name for name in files if not NAMES.fullmatch(name)]
     assert not strange, f"strange files: {strange}"
     assert os.listdir(world.root.parent) == [world.root.name], "a file outside the store"
+    assert not world.sessions.ephemeral, "an ephemeral turn stays"
     for session in world.sessions:
+        assert not session.files.nameless, "files of an ephemeral turn stay"
         _check_files(session, files)
     copy = world.root.parent / "copy"
     copy.mkdir(mode=0o700)

@@ -4,6 +4,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -94,8 +95,17 @@ class Line:
     waiting: int = 0
     answers: list[bytes] = field(default_factory=list)
     handled: int = 0
+    offers: int = 0
     notices: int = 0
     took_s: float = 0.0
+    is_gone: bool = False
+    following: Counter[str] = field(default_factory=Counter)
+    endings: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+    @property
+    def is_done(self) -> bool:
+        """All that this connection waits for was answered and told."""
+        return not self.waiting and (self.is_gone or not self.following)
 
     def begin_request(self) -> None:
         self.unanswered += 1
@@ -112,31 +122,47 @@ class Line:
         if answer is not None:
             self.send(answer)
 
-    def follow(self, turn: str) -> None: ...
+    def follow(self, turn: str) -> None:
+        self.following[turn] += 1
 
-    def leave(self, turn: str) -> None: ...
+    def leave(self, turn: str) -> None:
+        if self.following[turn] > 1:
+            self.following[turn] -= 1
+        else:
+            self.following.pop(turn, None)
+            if end := self.endings.pop(turn, None):
+                end()
 
-    is_gone = False
-
-    @property
-    def endings(self) -> dict[str, Callable[[], None]]:
-        return {}
+    def lose(self) -> None:
+        """The client is gone."""
+        self.is_gone = True
+        for turn in tuple(self.endings):
+            self.endings.pop(turn)()
 
     def feed(self, step: Step) -> None:
         asyncio.get_running_loop().call_soon(self._take, step)
 
     def _take(self, step: Step) -> None:
-        if step(2**20):
+        if not self.is_gone and step(2**20):
             self.feed(step)
 
     def tell(self, line: bytes) -> bool:
-        return self.deliver(line)
+        if self.is_gone:
+            return False
+        self._note(line)
+        return self.notices < 50  # then it is too slow
 
     def deliver(self, line: bytes) -> bool:
+        self.offers += 1
+        if self.is_gone or self.offers % 50 == 0:  # now and then it has no room
+            return False
+        self._note(line)
+        return True
+
+    def _note(self, line: bytes) -> None:
         notice = msgspec.json.decode(line)
         assert notice["method"] in methods.NOTIFICATIONS, notice["method"]
         self.notices += 1
-        return self.notices < 50  # then it is too slow
 
 
 @dataclass
@@ -157,14 +183,13 @@ class World:
         assert line.took_s < SLOW_S, f"a line took {line.took_s:.1f} s"
 
     async def settle(self, lines: list[Line]) -> None:
-        """Return when every request is answered and every turn has ended."""
+        """Return when every request is answered, every turn has ended and was told."""
         for _ in range(LOOKS):
             for _ in range(100):
                 await asyncio.sleep(0)
-            ended = all(turn.has_ended for each in self.sessions for turn in each.turns.values())
-            if ended and not any(line.waiting for line in lines):
+            if not self.inference.unfinished and all(line.is_done for line in lines):
                 return
-        raise AssertionError("a request is not answered, or a turn has no end")
+        raise AssertionError("a request is not answered, or a turn has no end that was told")
 
     def keep_house(self) -> None:
         """What chatd does every ten seconds."""
