@@ -48,22 +48,22 @@ def test_in_pieces_a_loop_is_noticed_while_it_comes() -> None:
     begun = PROSE[0][:300]
     text = begun + " It goes on and on for ever." * 40
     for size in (1, 4, 1000):
-        repeats, seen = loop.Repeats(), 0
+        tail, seen = loop.Tail(), 0
         for begin in range(0, len(text), size):
             seen = begin + size
-            if repeats.feed(text[begin : begin + size]):
+            if tail.feed(text[begin : begin + size]):
                 break
-        assert seen < len(begun) + 150 + size
+        assert seen < len(begun) + 150 + loop.LOOK + size
 
 
 def test_what_is_noticed_in_pieces_is_noticed_in_the_whole() -> None:
     chance = random.Random(0)
     for made in MADE.values():
         for text in made:
-            repeats, end = loop.Repeats(), 0
+            tail, end = loop.Tail(), 0
             while end < len(text):
                 size = chance.randint(1, 9)
-                found = repeats.feed(text[end : end + size])
+                found = tail.feed(text[end : end + size])
                 end += size
                 if found:
                     assert loop.found_in(text[:end])
@@ -74,7 +74,7 @@ def test_a_long_text_costs_no_more_than_its_length() -> None:
     text = "".join(chr(97 + number * number % 23) for number in range(10**6))
     began = time.process_time()
     loop.found_in(text)
-    repeats = loop.Repeats()
+    tail = loop.Tail()
     for begin in range(0, 200_000, 4):
-        repeats.feed(text[begin : begin + 4])
+        tail.feed(text[begin : begin + 4])
     assert time.process_time() - began < 5

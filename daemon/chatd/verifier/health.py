@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from chatd.verifier import basic, fences, loop, values, watch
+from chatd.verifier import basic, fences, loop, values
 from chatd.verifier.rule import HOLDS, Found, Reply, Request, Rule, kind, missed, passed_by
 
 # How a reply begins that says no, after "I'm sorry, but" and its like.  Apostrophes are plain.
@@ -57,7 +57,7 @@ def no_loop(value: Any) -> Rule:
         found = loop.found_in(reply.text)
         return missed(found) if found else HOLDS
 
-    return Rule("not go in circles", look, watcher=watch.Looping)
+    return Rule("not go in circles", look, watcher=lambda: loop.Tail().feed)
 
 
 @kind(severity="soft")

@@ -19,8 +19,12 @@ TIMES = 3
 COVERED = 0.6  # of a stretch, by pieces that stand in it so often
 STRETCHES = 8  # at the end of a text: a loop seldom ends before it
 
-LAST = 2**16  # characters of a whole text; what comes piece by piece is watched from the start
+LAST = 2**14  # characters of a whole text; a reply that comes is watched from its beginning
 
+LOOK = 256  # characters between two looks at the end of a text that comes
+
+SIGNS = re.compile(r"([^\w\ufffd])\1{3,}")  # four of one sign and more are three
+NUMBER = re.compile(r"\d+")
 RUN = re.compile(r"([^\s\-=_*~#.+|^<>/\\`'\"])\1{199,}")
 
 
@@ -44,21 +48,38 @@ SHORTEST = 24  # characters of one place
 def found_in(text: str) -> str | None:
     """Return how the text repeats itself, or None; of a long one the end is looked at."""
     end = text[-LAST:]
-    return Repeats().feed(end) or _stretch(end) or _run(end)
+    for units in (_Units(EXACT, counts=False), _Units(COUNTING, counts=True)):
+        if found := units.feed(end):
+            return found
+    return _stretch(end) or _run(end)
 
 
-class Repeats:
-    """Watches a text, a piece at a time, for what is said back to back."""
+class Tail:
+    """Watches the end of a text while it comes: is it the same back to back, as of now?
+
+    It looks once in LOOK characters, with a few searches: a reply is watched for a hundredth of
+    what it costs to relay it.  What it finds, `found_in` finds as well.
+    """
 
     def __init__(self) -> None:
-        self._units = (_Units(EXACT, counts=False), _Units(COUNTING, counts=True))
+        self._text = ""
+        self._pieces: list[str] = []
+        self._new = 0  # characters since the last look
+        self._far = 0  # and since the last one that went far back
 
     def feed(self, piece: str) -> str | None:
         """Return what the text has been saying again and again by now, or None."""
-        for units in self._units:
-            if found := units.feed(piece):
-                return found
-        return None
+        self._pieces.append(piece)
+        self._new += len(piece)
+        if self._new < LOOK:
+            return None
+        self._text = (self._text + "".join(self._pieces))[-4 * REACH :]
+        self._far += self._new
+        self._pieces, self._new = [], 0
+        if self._far < REACH:
+            return _at_end(self._text[-EXACT.within :])
+        self._far = 0
+        return _at_end(self._text)
 
 
 class _Units:
@@ -129,9 +150,43 @@ class _Units:
         self._places = [(end - count, size) for end, size in self._places if end > count]
 
 
+def _at_end(text: str) -> str | None:
+    found = _back_to_back(text, EXACT)
+    if found is None and NUMBER.search(text, len(text) - LOOK):
+        text = NUMBER.sub("0", text)
+        found = _back_to_back(text, COUNTING)
+    # only now, for it takes longer than all before it
+    return found and _back_to_back(SIGNS.sub(r"\1\1\1", text), EXACT)
+
+
+def _back_to_back(text: str, limit: Limit) -> str | None:
+    """Return what a text ends with, so many times; the unit is told by where its end stood last."""
+    before = text.rfind(text[-2 * GRAM :], 0, -1)
+    if before < 0:
+        return None
+    period = len(text) - 2 * GRAM - before
+    run = _run_length(text, period)
+    is_enough = run >= (limit.copies - 1) * period and run + period >= limit.characters
+    if not is_enough or not _is_said(text[-period:]):
+        return None
+    return f"it says the same {run // period + 1} times, {period} characters long"
+
+
+def _run_length(text: str, period: int) -> int:
+    """Return how many characters at the end are as they were a period before."""
+    low, high = 0, len(text) - period
+    while low < high:
+        middle = (low + high + 1) // 2
+        if text[-middle:] == text[-middle - period : -period]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def _stretch(text: str) -> str | None:
     """Look for long pieces that stand again and again, with something else between them."""
-    plain = re.sub(r"([^\w\ufffd])\1{3,}", r"\1\1\1", text[-STRETCH * STRETCHES :])
+    plain = SIGNS.sub(r"\1\1\1", text[-STRETCH * STRETCHES :])
     for begin in range(0, max(1, len(plain) - STRETCH // 2), STRETCH // 2):
         stretch = plain[begin : begin + STRETCH]
         count = len(stretch) - PIECE + 1

@@ -8,15 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from chatd.verifier import loop
-
 if TYPE_CHECKING:
     from chatd.verifier.verify import Checks
 
 Watcher = Callable[[str], str | None]
 
 LOOK_CHARS = 256  # between two looks at what costs more than a glance
-LOOPING_CHARS = 2**20  # then no more: it is longer than any answer, and each costs 0.4 us
 GROWTH = 16  # a look at the whole text waits until it has grown by a 16th
 
 
@@ -36,20 +33,6 @@ class Watch:
             if reason := watcher(piece):
                 return f"{id_}: {reason}"
         return None
-
-
-class Looping:
-    """Has the reply come into a loop?"""
-
-    def __init__(self) -> None:
-        self._repeats = loop.Repeats()
-        self._left = LOOPING_CHARS
-
-    def __call__(self, piece: str) -> str | None:
-        if self._left <= 0:
-            return None
-        self._left -= len(piece)
-        return self._repeats.feed(piece)
 
 
 class Words:
