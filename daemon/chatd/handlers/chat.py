@@ -149,11 +149,10 @@ def _watch(readers: list[Reader], peer: Peer) -> None:
 
 
 def _even_deleted(session: Session, name: str) -> Chat:
-    """Return a chat that can be named, or else one that was deleted and can be brought back."""
-    try:
-        return session.chat(name)
-    except errors.NoSuchChat:
-        return session.chat(name, deleted=True)
+    """Return the chat of this name; where there is none, one that was deleted and can come back."""
+    there = session.there(deleted=False)
+    is_there = any(chat.title == name or chat.id.startswith(name) for chat in there)
+    return session.chat(name, deleted=not is_there)
 
 
 def _by_use(session: Session, params: methods.Page) -> list[Chat]:
