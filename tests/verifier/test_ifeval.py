@@ -44,7 +44,7 @@ def section(arguments: Arguments) -> list[Check]:
 
 MAPPED: dict[str, Callable[[Arguments], Sequence[Check]]] = {
     "keywords:existence": lambda a: [check("icontains", a["keywords"])],
-    "keywords:frequency": lambda a: counted("icontains", a, "frequency", text=a["keyword"]),
+    "keywords:frequency": lambda a: counted("icontains", a, "frequency", text=a["keyword"].strip()),
     "keywords:forbidden_words": lambda a: [
         check("icontains", {"any": a["forbidden_words"], "words": True}, is_not=True)
     ],
@@ -177,6 +177,7 @@ CASES: list[tuple[str, Arguments, str, str]] = [
         "*a b* and **c**",
         "*a* ** **",
     ),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "* **a**", "- **a**"),
     (
         "detectable_format:multiple_sections",
         {"section_spliter": "SECTION", "num_sections": 2},
@@ -184,6 +185,8 @@ CASES: list[tuple[str, Arguments, str, str]] = [
         "SECTION 1\nSection 2",
     ),
     ("detectable_format:json_format", {}, '```json\n{"a": 1}\n```', '{"a": 1'),
+    ("detectable_format:json_format", {}, '```JSON {"a": 1}```', 'So: ```{"a": 1}```'),
+    ("detectable_format:json_format", {}, '```json\n{"a": 1}```', '```json\n{"a": 1}``` so'),
     ("detectable_format:title", {}, "<<a title>>\ntext", "<< >>"),
     ("combination:two_responses", {}, "one\n******\ntwo", "one\n******\none"),
     (
@@ -210,6 +213,12 @@ CASES: list[tuple[str, Arguments, str, str]] = [
         {"capital_frequency": 2, "capital_relation": "less than"},
         "NASA",
         "RAM, NASA's",
+    ),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_frequency": 2, "capital_relation": "less than"},
+        "I can\u2019t",
+        "I\u2019M",
     ),
     ("change_case:english_capital", {}, f"{LONG}.".upper(), LONG),
     ("change_case:english_lowercase", {}, f"{LONG}.".lower(), LONG),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 OPENING = re.compile(r" {0,3}(?P<fence>`{3,}+|~{3,}+)(?P<info>[^\n]*)")
+TIGHT = re.compile(r"```(?:\w+(?=\s))?(?P<body>[^`]*)```")  # its fences share a line with the body
 JSON_BEGIN = re.compile(r"[{\[]")
 TRIES = 64  # places where JSON may begin
 
@@ -47,9 +48,12 @@ def unfenced(text: str) -> str:
     """Return what is in the one code block that is the whole text, or the text."""
     bare = text.strip()
     found = fences(bare)
-    if len(found) == 1 and (found[0].begin, found[0].end) == (0, len(bare)):
+    is_block = len(found) == 1 and (found[0].begin, found[0].end) == (0, len(bare))
+    if is_block and found[0].is_closed:
         return found[0].body
-    return bare
+    if tight := TIGHT.fullmatch(bare):
+        return tight["body"]
+    return found[0].body if is_block else bare
 
 
 def json_text(text: str) -> str | None:

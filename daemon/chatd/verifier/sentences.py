@@ -43,7 +43,7 @@ def _ends(match: re.Match[str], text: str) -> bool:
             return False
         if word.lower() in MAY_END:
             return rest[0].isupper()
-        return True
+        return not (word.isdecimal() and rest[0].islower())  # 2. the number of an item
     # "Done!" he said, and ... he went on
     is_inside = match["mark"] in ELLIPSES or match[0][-1] in CLOSING
     return not (is_inside and rest[0].islower())

@@ -28,7 +28,9 @@ PATTERN_BYTES = 2**23  # of a compiled pattern; RE2's own default
 TEXT = "a text, or a list of which all are meant"
 OPTIONS = '{"text"|"all"|"any", "words", "min", "max", "eq"}'
 PIECE = re.compile(
-    r"""\.\.\.|--|["“”?!;@#$%&()\[\]{}<>]|[,:](?!\d)|'(?:s|m|d|ll|re|ve)\b|n't\b""", re.IGNORECASE
+    r"""\.{2,}|--|[\u2012-\u2015\u2018-\u201e\xab\xbb"`*?!;@#$%&()\[\]{}<>]|[,:](?!\d)"""
+    r"""|'(?:s|m|d|ll|re|ve)\b|n't\b""",
+    re.IGNORECASE,
 )
 
 
