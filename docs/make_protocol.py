@@ -31,8 +31,8 @@ path; where it may be is in [design.md](design.md#where-things-are).
   come as one array, when the last of them is there, in the order in which they were ready. What is
   told of its turns may come before.
 - Who calls is what the kernel says of the connection (`SO_PEERCRED`). Whatever a method gives or
-  does is this user's own: what belongs to another does not exist. `admin.*` is for root and the
-  group chatd-admin, and counts what all users have.
+  does is this user's own: what belongs to another does not exist. `admin.*` is for root, the
+  user that chatd runs as and the group chatd-admin, and counts what all users have.
 - Requests of one connection are answered in order, but for `turn.start` with `wait`, `turn.cancel`,
   `model.list`, `model.probe`, `system.doctor` and `chat.wipe`: these are answered when they are
   done.

@@ -1,20 +1,20 @@
 """`chat admin`: chatd for whoever runs it; counts of users, and nothing of theirs."""
 
-import pwd
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from chat_cli import apps, link, output, spans
+from chat_cli import apps, link, output, people, spans
 from chat_rpc import methods
 
 app = apps.new(
-    help="""Count, reload or stop chatd: for root and the group chatd-admin.
+    help="""Count, reload or stop chatd: your own, or all users'.
+
+    The latter is for root and the group chatd-admin.
 
     \b
+      chat admin reload
       sudo chat admin stats
-      sudo chat admin reload
     """
 )
 
@@ -36,7 +36,7 @@ def stats(
         ("USER", "CHATS", "TURNS", "UNFINISHED", "SIZE", "FILES"),
         (
             (
-                name_of(user.uid),
+                people.name_of(user.uid),
                 str(user.chats),
                 str(user.turns),
                 str(user.unfinished),
@@ -74,9 +74,3 @@ def drain() -> None:
     """
     link.connect(may_start=False).call(methods.DRAIN, methods.Nothing())
     output.note("chatd is stopping")
-
-
-def name_of(uid: int) -> str:
-    with suppress(KeyError):
-        return pwd.getpwuid(uid).pw_name
-    return str(uid)

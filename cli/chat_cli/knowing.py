@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from chat_cli import admin, link, output, spans
+from chat_cli import link, output, people, spans
 from chat_rpc import errors, methods
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -69,7 +69,7 @@ def status(
     )
     has = f"{output.count(now.chats, 'conversation')}, {output.count(now.turns, 'turn')}"
     output.line(
-        f"you     {admin.name_of(now.uid)} (uid {now.uid}): "
+        f"you     {people.name_of(now.uid)} (uid {now.uid}): "
         f"{has}, {now.running} running, {now.queued} queued"
     )
     output.line(f"engine  {now.engine}")

@@ -21,9 +21,12 @@ def connect(*, may_start: bool = True, quiet: bool = False) -> Client:
         return _first(place.sockets)
     except errors.NotPermitted as exc:
         if place.owner is paths.Owner.SYSTEM:
+            from chat_cli import people  # with pwd, which nobody else needs
+
+            me = people.name_of(os.getuid())
             raise errors.NotPermitted(
                 f"{exc.message}; members of the group chatd may: ask the administrator for "
-                "`usermod -aG chatd YOU`, then log in anew"
+                f"`usermod -aG chatd {me}`, then log in anew"
             ) from exc
         raise
     except errors.NotRunning as exc:

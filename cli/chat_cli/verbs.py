@@ -46,7 +46,7 @@ KNOWING = (
     Verb("status", "knowing:status", "Tell how chatd is: who, what waits, what servers there are."),
     Verb("doctor", "doctor:doctor", "Look for what is wrong, and say what would mend it."),
     Verb("logs", "logs:logs", "Print the lines of chatd's log that are about you."),
-    Verb("admin", "admin:app", "Count, reload or stop chatd: for root and the group chatd-admin."),
+    Verb("admin", "admin:app", "Count, reload or stop chatd: your own, or all users'."),
     Verb(
         "completion",
         "completion:completion",

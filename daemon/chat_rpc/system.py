@@ -114,7 +114,7 @@ class Doctor(Struct):
     findings: list[Finding]
 
 
-# -- admin, for root and the group chatd-admin: never a text, never an id -----------------------
+# -- admin, for those who run chatd: never a text, never an id ----------------------------------
 
 
 class UserStats(Struct, kw_only=True):

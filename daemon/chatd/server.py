@@ -350,7 +350,9 @@ class Server:
             raise errors.TooManyConnections("too many connections are open", retry_after_ms=1000)
 
     def _is_admin(self, uid: int, client: socket.socket) -> bool:
-        return uid == 0 or (self._admins is not None and self._admins in peers.groups_of(client))
+        if uid in (0, os.geteuid()):  # a user's own chatd is theirs to reload
+            return True
+        return self._admins is not None and self._admins in peers.groups_of(client)
 
     async def _connect(self, connection: Connection, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import StartDaemon, StartServer
-from tests.harness import Daemon, ModelServer, configured, wait_for
+from tests.harness import DEADLINE_S, Daemon, ModelServer, configured, run, wait_for
 from tests.manager import Manager
 
 from chat_rpc import errors, methods
@@ -19,12 +19,16 @@ from chatd.backends.pool import Pool
 from chatd.reload import Reloader
 
 QUIET = "[finding]\nenabled = false\n"
-AS_ANOTHER_USER = """
+OTHER = 12345
+AS_OTHER = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups"]
+AS_ANOTHER_USER = f"""
 import os, socket, sys
-os.setgroups([]); os.setgid(12345); os.setuid(12345)
+os.setgroups([]); os.setgid({OTHER}); os.setuid({OTHER})
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-s.sendall(b'{"jsonrpc":"2.0","id":1,"method":"admin.reload"}\\n'); print(s.recv(4096).decode())
+s.sendall(b'{{"jsonrpc":"2.0","id":1,"method":"admin.reload"}}\\n'); print(s.recv(4096).decode())
 """
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
 
 @pytest.fixture
@@ -148,17 +152,34 @@ def test_a_file_that_was_never_there_may_come(tmp_path: Path) -> None:
         reloader.reload()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@needs_root
 def test_only_administrators_may_reload(start_daemon: StartDaemon) -> None:
     daemon = start_daemon(QUIET)
     daemon.socket.chmod(0o666)
     daemon.home.chmod(0o711)
     daemon.home.parent.chmod(0o711)
-    done = subprocess.run(
+    assert b'"code":1001' in reload_as_other(daemon)
+    assert "read again" not in daemon.log.read_text()
+
+
+@needs_root
+def test_who_runs_chatd_may_reload_it(ram: Path) -> None:
+    if run([*AS_OTHER, sys.executable, "-c", "pass"]).status != 0:
+        pytest.skip("another user cannot run the Python of these tests")
+    daemon = Daemon(ram, QUIET, wrapper=AS_OTHER)
+    for path in (daemon.home, daemon.store):
+        os.chown(path, OTHER, OTHER)
+    daemon.start()
+    write(daemon, QUIET + "[logging]\nlevel = 'DEBUG'\n")
+    assert b'"changed":["logging"]' in reload_as_other(daemon)
+    daemon.stop()
+
+
+def reload_as_other(daemon: Daemon) -> bytes:
+    """Return what chatd answers to somebody who is not root."""
+    return subprocess.run(
         [sys.executable, "-c", AS_ANOTHER_USER, str(daemon.socket)],
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE_S,
         check=True,
-    )
-    assert b'"code":1001' in done.stdout
-    assert "read again" not in daemon.log.read_text()
+    ).stdout

@@ -123,7 +123,7 @@ def test_who_is_not_in_the_group_is_told_so_in_a_line(machine: Machine) -> None:
         ran = machine.chat(*arguments, user="mallory")
         assert (ran.status, ran.out) == (77, b"")
         assert len(ran.err.splitlines()) == 1, ran.err
-        assert "usermod -aG chatd" in ran.err
+        assert "`usermod -aG chatd mallory`" in ran.err
     assert "canary" not in ran.err
 
 

@@ -1,4 +1,4 @@
-"""admin.*: for root and the group chatd-admin; counts only, never a text and never an id."""
+"""admin.*: for those who run chatd; counts only, never a text and never an id."""
 
 import time
 
