@@ -1,11 +1,14 @@
 """`--schema`: a file, JSON itself, or the short form `name, age int, email`."""
 
 import os
+import re
 from typing import Any
 
 import msgspec
 
 from chat_rpc import errors, schemas
+
+_WORD = re.compile(r"[^\s:,\[\]{}]+")
 
 
 def schema_of(text: str) -> Any:  # Any: JSON
@@ -16,6 +19,8 @@ def schema_of(text: str) -> Any:  # Any: JSON
         return _of_file(text)
     if text.endswith(".json") or os.sep in text:
         raise errors.NoSuchFile(f"{text}: no such file")
+    if _WORD.fullmatch(text):  # a field, or rather a file's name with a slip in it
+        raise errors.NoSuchFile(f"{text}: no such file; if it is to be a field, write: {text} str")
     return _of_short_form(text)
 
 

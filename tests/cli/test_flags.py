@@ -238,7 +238,7 @@ def test_with_x_the_checks_look_at_the_code(chat: RunChat) -> None:
     assert [check.get("on") for check in params["checks"]] == ["code", None]
 
 
-@pytest.mark.parametrize("schema", ["a b c", "a: ", "", "a int, b foo", "{", "/nowhere.json"])
+@pytest.mark.parametrize("schema", ["a b c", "a: ", "", "a int, b foo", "{", "/nowhere.json", "x"])
 def test_no_schema_is_an_error_and_nothing_is_asked(chat: RunChat, schema: str) -> None:
     assert chat("-n", "-0", "x", "--schema", schema).status in (65, 66)
 
