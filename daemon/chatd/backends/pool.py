@@ -181,9 +181,9 @@ class Pool:
         if self._config.finding.enabled:
             known += self._found_servers(uid)
         now = asyncio.get_running_loop().time()
-        async with asyncio.TaskGroup() as group:
-            for server in known:
-                if server.server is not None and now >= server.until:
+        if stale := [each for each in known if each.server is not None and now >= each.until]:
+            async with asyncio.TaskGroup() as group:
+                for server in stale:
                     group.create_task(self._refresh(server, now))
         return known
 

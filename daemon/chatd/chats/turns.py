@@ -1,6 +1,5 @@
 """What a turn and a chat are while chatd runs; texts go into the store when a turn ends."""
 
-import base64
 import hashlib
 import secrets
 import time
@@ -16,6 +15,7 @@ from chatd.store.draft import Draft
 from chatd.store.journal import Place
 
 UNDELETE_S = 3600.0
+LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8  # for each byte: five random bits of it
 FILES_BYTES = 64 * 2**20  # of all files that a model is shown at once: they are in the heap then
 
 
@@ -151,7 +151,7 @@ def boot_s() -> float:
 
 def new_id() -> str:
     """Return 80 random bits as 16 small letters and digits."""
-    return base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
+    return secrets.token_bytes(16).translate(LETTERS).decode("ascii")
 
 
 def digest_of(params: methods.TurnStart | methods.Refine) -> str:
