@@ -11,7 +11,7 @@ from tests.harness import configured
 from tests.homes import Home, say
 
 from chat_rpc import aio, methods, wire
-from chatd.chats import compaction, conversations
+from chatd.chats import compaction, conversations, sent
 from chatd.chats.records import ChatDeleted
 from chatd.chats.session import Session
 from chatd.chats.turns import boot_s, digest_of
@@ -127,6 +127,24 @@ def test_a_turn_that_a_death_cuts_short_is_there_with_its_chat_or_not_at_all(hom
     session.end(session.turn(turn.id), methods.Ending(state="done"))
     compaction.pack_turn(session, session.turn(turn.id))  # now its line is the last
     assert home.open().chats[turn.chat].title == "What is tmpfs?"
+
+
+@pytest.mark.parametrize("prompt", ["", "What is tmpfs?"])
+@pytest.mark.parametrize("name", [None, "work"])
+def test_a_new_chat_whose_own_line_a_death_cut_off_has_its_title_all_the_same(
+    home: Home, prompt: str, name: str | None
+) -> None:
+    session = home.open()
+    part = methods.FileAdd(data="YQ==", name="notes.txt")
+    file = sent.add(session, part, sent.Bounds(2**20, 2**20)).file.file
+    params = methods.TurnStart(prompt=prompt, key="k", files=[file], name=name)
+    turn = session.begin(params, digest_of(params))
+    title = session.chats[turn.chat].title
+    assert title == (name or prompt or "notes.txt")
+    home.close()
+    path = home.path / "session_1000" / "journal" / "000001.ndj"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert home.open().chats[turn.chat].title == title
 
 
 async def test_a_turn_of_a_deleted_chat_is_not_asked_again(

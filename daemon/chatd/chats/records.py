@@ -102,6 +102,7 @@ class TurnMade(_Line, tag="turn"):
     asked: str | None = None
     files: list[File] = []
     parent: str | None = None  # "" at the root; None: the turn made before it
+    title: str | None = None  # of the new chat that it begins, where its words do not tell that
     terminal: str | None = None
     demands: Demands = PLAIN
     refines: str | None = None

@@ -194,7 +194,7 @@ class Recovery:
     def _need_chat(self, made: TurnMade) -> None:
         """Make the chat of a turn that stands before it, or of which it is all that is left."""
         if made.chat not in self._session.chats:
-            title = title_of(made.prompt or made.data)
+            title = made.title or title_of(made.prompt or made.data)
             self._lost_chat(made.chat, title, made.created, made.boot_s)
 
     def _lost_chat(self, id_: str, title: str, created: float, boot_s: float) -> Chat:

@@ -96,6 +96,7 @@ class Session(Memory):
             files=want.files,
             asked=want.asked,
             parent=want.parent,
+            title=_untold(chats, want.prompt or want.data),
             terminal=params.terminal,
             demands=want.demands,
             refines=want.refines,
@@ -205,6 +206,11 @@ def chat_made(text: str, now: float, title: str | None = None) -> ChatMade:
     """Return how a chat begins; without a title it gets the beginning of `text`."""
     title = title_of(text) if title is None else title
     return ChatMade(chat=new_id(), created=now, boot_s=boot_s(), title=title)
+
+
+def _untold(chats: list[ChatMade], text: str) -> str | None:
+    """Return the title of a new chat, unless it is what the text gives."""
+    return next((chat.title for chat in chats if chat.title != title_of(text)), None)
 
 
 def title_of(text: str) -> str:
