@@ -1,6 +1,7 @@
 """A client of the kill campaign: it asks, drops its connection, and comes again."""
 
 import asyncio
+import base64
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -12,27 +13,15 @@ from typing import TypeVar
 import msgspec
 
 from chat_rpc import aio, errors, methods
-from tests.campaigns.ledger import Conversation, Question, demand
+from tests.campaigns.asking import BIG_WORD, Asking
+from tests.campaigns.ledger import DEMAND, Conversation, Question, Sent, demand, edit_of
 
 P = TypeVar("P", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
 
 KEPT = 6  # chats of one caller: the oldest goes when there are more
-BIG = 0.05  # the chance that a prompt has up to 800 kB
-BIG_WORD = "big "
 BIG_S = 0.006  # so long a big prompt is on its way
 DROP = 0.02  # the chance that a caller leaves at an event
-WORDS = (
-    "tmpfs",
-    "é日本",
-    "🙂",
-    'a "quote"',
-    "back\\slash",
-    "two\nlines",
-    "\u2028",
-    "\x01",
-    "x" * 90,
-)
 
 
 class Dropped(Exception):
@@ -61,7 +50,8 @@ class World:
     is_over: bool = False
     strike: Strike | None = None
     figures: Counter[str] = field(default_factory=Counter)
-    wiped: list[str] = field(default_factory=list)  # the ids of turns; none may ever come back
+    # the ids of chats, turns and files; none may ever come back
+    wiped: list[str] = field(default_factory=list)
 
 
 class Caller:
@@ -70,10 +60,12 @@ class Caller:
     def __init__(self, name: str, world: World, chance: random.Random):
         self.chats: list[Conversation] = []
         self.open: list[Question] = []  # whose end was not told yet
-        self._name = name
+        self.felt: set[str] = set()  # judgements that are kept
+        self.unfelt: set[str] = set()  # that were taken back
+        self.clung: set[str] = set()  # files that a fork may have which was not acknowledged
+        self._asking = Asking(name, chance)
         self._world = world
         self._chance = chance
-        self._asked = 0
 
     async def run(self) -> None:
         """Ask until it is over and every turn has been told to its end."""
@@ -101,20 +93,19 @@ class Caller:
         strike.was_answered.set_result(not isinstance(calling.exception(), errors.NotRunning))
         return await calling
 
-    def _new_question(self, chat: str | None = None) -> None:
-        self._asked += 1
-        key = f"{self._name}.{self._asked}"
-        words = self._chance.choices(WORDS, k=self._chance.randrange(1, 25))
-        model = self._chance.choice(("hash", "echo"))
-        if self._chance.random() < BIG:  # its line takes so long to write that a kill may tear it
-            words, model = [*words, BIG_WORD * self._chance.randrange(1, 200_000)], "hash"
-        prompt = " ".join([key, *words])
-        # what is said at random may well go in circles, and that is no matter here
-        params = methods.TurnStart(
-            prompt=prompt, key=key, model=model, chat=chat, without=["no-loop"]
-        )
-        self.open.append(Question(params))
+    def _ask(self, question: Question) -> None:
+        self.open.append(question)
         self._world.figures["turns asked"] += 1
+        self._world.figures["turns beside another"] += question.params.instead_of is not None
+        self._world.figures["turns by name"] += question.params.name is not None
+        self._world.figures["turns with files"] += bool(question.files)
+        self._world.figures["turns with checks"] += bool(question.params.checks)
+
+    @property
+    def files(self) -> set[str]:
+        """The files that are there."""
+        unused = {sent.file.file for sent in self._asking.sent}
+        return unused.union(*(chat.files for chat in self.chats))
 
     @property
     def is_midway(self) -> bool:
@@ -133,6 +124,7 @@ class Caller:
                 await self._look(link, chat)
             for question in chat.questions:
                 await self._compare(link, question)
+        self._check_bytes(self._asking.sent)
 
     async def _act(self, link: aio.Client) -> None:
         going = next((chat for chat in self.chats if chat.is_going), None)
@@ -142,10 +134,14 @@ class Caller:
             await self._follow(link, self.open[0])
         elif len(self.chats) > KEPT:
             await self._wipe(link, self.chats[0])
-        elif self.chats and self._chance.random() < 0.5:
+        elif self.chats and self._chance.random() < 0.8:
             await self._use(link, self._chance.choice(self.chats))
+        elif self._chance.random() < 0.3:
+            await self._send(link)
+        elif self._chance.random() < 0.3:
+            self._ask(self._asking.checked())
         else:
-            self._new_question()
+            self._ask(self._asking.new())
 
     async def _use(self, link: aio.Client, chat: Conversation) -> None:
         """Do something with a chat that is there."""
@@ -153,17 +149,23 @@ class Caller:
         if chat.hidden == {True}:
             await self._undelete(link, chat)
             return
+        changes = (self._rename, self._delete, self._fork, self._demand)
         match self._chance.randrange(5):
-            case 0:
-                await self._rename(link, chat)
-            case 1:
-                await self._delete(link, chat)
-            case 2:
-                await self._fork(link, chat)
-            case 3 if chat.questions:
+            case 0 | 1:
+                await self._chance.choice(changes)(link, chat)
+            case 2 if chat.questions:
                 await self._follow(link, self._chance.choice(chat.questions))
+            case 3 if chat.questions:
+                use = self._chance.choice((self._select, self._thumb, self._edit))
+                await use(link, chat, self._chance.choice(chat.questions))
+            case 4 if chat.questions:
+                beside = self._chance.choice(chat.questions)
+                if self._chance.random() < 0.5:
+                    self._ask(self._asking.again(beside))
+                else:
+                    self._ask(self._asking.new(chat, beside))
             case _:
-                self._new_question(chat.id)
+                self._ask(self._asking.new(chat))
 
     # -- turns ------------------------------------------------------------------------------------
 
@@ -185,7 +187,7 @@ class Caller:
     async def _begin(self, link: aio.Client, question: Question) -> int:
         """Attach, or ask with the same key; returns the `seq` behind which the events go on."""
         figures = self._world.figures
-        if question.turn and self._chance.random() < 0.5:
+        if question.turn and (question.edited or self._chance.random() < 0.5):
             after = len(question.events) if question in self.open else 0
             asked = methods.TurnAttach(turn=question.turn, after=after)
             attached = await link.call(methods.ATTACH, asked)
@@ -206,12 +208,19 @@ class Caller:
         """Put a question that was acknowledged into its chat."""
         self._world.figures["turns acknowledged"] += 1
         chat = next((chat for chat in self.chats if chat.id == question.chat), None)
+        params = question.params
         if chat is None:
-            demand(question.params.chat is None, "a turn is in the chat that was named")
-            title = " ".join(question.params.prompt[:240].split())[:60]
-            chat = Conversation(question.chat, {title})
+            demand(not params.chat and not params.instead_of, "a turn is in the chat it names")
+            title = " ".join(question.prompt[:240].split())[:60]
+            chat = Conversation(question.chat, {params.name or title})
             self.chats.append(chat)
-        chat.questions.append(question)
+        (question.parent,) = chat.heads
+        if params.instead_of:
+            beside = next(each for each in chat.questions if each.turn == params.instead_of)
+            question.parent = beside.parent
+        if params.prompt and not params.checks:  # else it demands what it does itself
+            question.demands = set(chat.demands)
+        chat.add(question)
 
     def _finish(self, question: Question) -> None:
         figures = self._world.figures
@@ -222,24 +231,28 @@ class Caller:
 
     async def _compare(self, link: aio.Client, question: Question) -> None:
         """Demand that what chatd keeps is what it has told: over the socket, and as files."""
-        question.compare(await link.call(methods.GET, methods.TurnGet(turn=question.turn)))
-        for folder, text in (("prompts", question.params.prompt), ("responses", question.text)):
+        get = methods.TurnGet(turn=question.turn, tried=True)
+        question.compare(await link.call(methods.GET, get))
+        for folder, text in (("prompts", question.prompt), ("responses", question.text)):
             file = self._world.session / folder / f"{question.turn}.txt"
             demand(file.read_bytes() == text.encode(), f"{folder} are files", question.turn)
+        self._check_bytes(question.files)
         self._world.figures["turns compared"] += 1
 
     # -- chats ------------------------------------------------------------------------------------
 
     async def _look(self, link: aio.Client, chat: Conversation) -> None:
+        kept: methods.Chat | None
+        whole: methods.Chat | None
         try:
             kept = await link.call(methods.CHAT, methods.ChatGet(chat=chat.id))
+            whole = await link.call(methods.CHAT, methods.ChatGet(chat=chat.id, all=True))
         except errors.NoSuchChat:
-            kept = None
-        chat.compare(kept)
+            kept = whole = None
+        chat.compare(kept, whole)
 
     async def _rename(self, link: aio.Client, chat: Conversation) -> None:
-        self._asked += 1
-        title = f"{self._name}.{self._asked} é"
+        title = f"{self._asking.new_name()} é"
         chat.titles.add(title)
         await self._call(link, methods.RENAME, methods.Rename(chat=chat.id, title=title))
         chat.titles = {title}
@@ -258,11 +271,38 @@ class Caller:
         self._world.figures["changes of chats"] += 1
 
     async def _fork(self, link: aio.Client, chat: Conversation) -> None:
-        self._world.figures["forks in doubt"] += 1
-        made = (await self._call(link, methods.FORK, methods.Fork(chat=chat.id))).chat
-        self._world.figures["forks in doubt"] -= 1
-        self.chats.append(Conversation(made.chat, {made.title}, copied=chat.said))
+        figures, files = self._world.figures, chat.copied_files | _files_of(chat.path)
+        chat.is_sole = False
+        figures["forks in doubt"] += 1
+        try:
+            made = (await self._call(link, methods.FORK, methods.Fork(chat=chat.id))).chat
+        except errors.NotRunning:
+            self.clung |= files
+            raise
+        figures["forks in doubt"] -= 1
+        copy = Conversation(
+            made.chat, {made.title}, copied=chat.said, copied_files=files, is_sole=False
+        )
+        copy.demands = set(chat.demands)
+        self.chats.append(copy)
+        figures["changes of chats"] += 1
+
+    async def _demand(self, link: aio.Client, chat: Conversation) -> None:
+        """Demand something of the chat's replies, or nothing any more."""
+        id_ = self._chance.choice(("", f"{DEMAND}{self._asking.new_name()}"))
+        wish = methods.Check(type="words", value="..3", severity="soft", id=id_)
+        chat.demands.add(id_)
+        asked = methods.ChatChecks(chat=chat.id, checks=[wish] if id_ else [])
+        await self._call(link, methods.CHECKS, asked)
+        chat.demands = {id_}
         self._world.figures["changes of chats"] += 1
+
+    async def _select(self, link: aio.Client, chat: Conversation, question: Question) -> None:
+        head = chat.newest_below(question)
+        chat.heads.add(head)
+        await self._call(link, methods.SELECT, methods.Select(chat=chat.id, turn=question.turn))
+        chat.heads = {head}
+        self._world.figures["turns selected"] += 1
 
     async def _wipe(self, link: aio.Client, chat: Conversation) -> None:
         """Look at everything in a chat for the last time, and destroy it."""
@@ -278,5 +318,70 @@ class Caller:
         except errors.NoSuchChat:
             demand(was_sent, "a chat is there until it is wiped", chat.id)
         self.chats.remove(chat)
-        self._world.wiped += [chat.id, *(question.turn for question in chat.questions)]
+        files = chat.files.difference(self.clung, *(other.files for other in self.chats))
+        demand(not any(map(self._has_file, files)), "files go with their chat", files)
+        turns = [question.turn for question in chat.questions]
+        self._world.wiped += [chat.id, *turns, *files]
+        self._world.figures["files wiped"] += len(files)
         self._world.figures["chats wiped"] += 1
+
+    # -- files and feedback ------------------------------------------------------------------------
+
+    async def _send(self, link: aio.Client) -> None:
+        """Send a file, in parts."""
+        name = self._asking.new_name()
+        text = " ".join([name, *self._asking.words() * self._chance.randrange(1, 500)])
+        data, parts, id_ = text.encode(), self._chance.randrange(1, 4), None
+        size = -(-len(data) // parts)
+        for begin in range(0, len(data), size):
+            part = base64.b64encode(data[begin : begin + size]).decode()
+            end = min(begin + size, len(data))
+            asked = methods.FileAdd(data=part, name=name, file=id_, done=end == len(data))
+            self._world.figures["files in doubt"] += asked.done
+            added = await self._call(link, methods.FILE, asked)
+            self._world.figures["files in doubt"] -= asked.done
+            demand(added.size_bytes == end, "a part is added", added.file)
+            id_ = added.file
+        demand(id_, "a file has a part")
+        file = methods.File(file=str(id_), name=name, media="text/plain", size_bytes=len(data))
+        self._asking.sent.append(Sent(file, text))
+        self._world.figures["files sent"] += 1
+
+    def _check_bytes(self, files: list[Sent]) -> None:
+        """Demand that the bytes of files are there."""
+        for sent in files:
+            kept = (self._world.session / "files" / f"{sent.file.file}.bin").read_bytes()
+            demand(kept.startswith(sent.text.encode()), "files stay whole", sent.file.file)
+
+    def _has_file(self, id_: str) -> bool:
+        return (self._world.session / "files" / f"{id_}.bin").exists()
+
+    async def _thumb(self, link: aio.Client, chat: Conversation, question: Question) -> None:
+        """Judge a reply, or take that back."""
+        thumb: methods.Thumb | None = self._chance.choice(("good", "bad", None))
+        reason = self._asking.new_name() if thumb else ""
+        question.thumbs.add((thumb, reason))
+        self.felt -= set(question.felt)  # in doubt
+        asked = methods.Feedback(turn=question.turn, thumb=thumb, reason=reason)
+        taken = await self._call(link, methods.FEEDBACK, asked)
+        question.thumbs = {(thumb, reason)}
+        self.unfelt |= set(question.felt)
+        question.felt = [taken.feedback] if taken.feedback else []
+        self.felt |= set(question.felt)
+        self._world.figures["thumbs"] += 1
+
+    async def _edit(self, link: aio.Client, chat: Conversation, question: Question) -> None:
+        """Give a better text, which makes a turn of its own."""
+        text = " ".join([self._asking.new_name(), *self._asking.words()])
+        chat.edit = (question, text)
+        asked = methods.Feedback(turn=question.turn, edited=text)
+        taken = await self._call(link, methods.FEEDBACK, asked)
+        chat.edit = None
+        chat.add(edit_of(question, taken.turn, text))
+        self.felt |= {taken.feedback} if taken.feedback else set()
+        self._world.figures["replies edited"] += 1
+
+
+def _files_of(questions: list[Question]) -> set[str]:
+    """Return the files that a copy of these turns has."""
+    return {sent.file.file for q in questions if q.is_done for sent in q.files}

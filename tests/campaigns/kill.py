@@ -31,7 +31,10 @@ AIMS = (
     "mid-request",
     "mid-change",
 )
-CHANGES = ("chat.wipe", "chat.wipe", "chat.rename", "chat.delete", "chat.undelete", "chat.fork")
+CHANGES = (
+    "chat.wipe", "chat.wipe", "chat.rename", "chat.delete", "chat.undelete", "chat.fork",
+    "chat.select", "chat.checks", "turn.feedback", "turn.feedback", "file.add", "file.add",
+)  # fmt: skip
 # journal files as small as may be, and one that is tidied all the time
 STORE = "[store]\nsegment_bytes = 4096\nhousekeeping_s = 0.2\n"
 BALLAST_TURNS = 5000  # so that a start has something to read
@@ -58,6 +61,16 @@ COUNTED = (
     "re-attached",
     "keys repeated",
     "changes of chats",
+    "turns beside another",
+    "turns by name",
+    "turns with files",
+    "turns with checks",
+    "turns selected",
+    "thumbs",
+    "replies edited",
+    "files sent",
+    "files wiped",
+    "files in doubt",
     "chats wiped",
     "forks in doubt",
 )
@@ -295,9 +308,18 @@ class Campaign:
         in_doubt = self._world.figures["forks in doubt"]
         demand(page.next is None and len(page.chats) - len(others) == len(known), "chats are there")
         demand(len(others) <= in_doubt, "one key makes one turn", others)
+        await self._check_taste(link)
         for other in others:
             chat = await link.call(methods.CHAT, methods.ChatGet(chat=other))
             demand(not any(turn.attempts for turn in chat.turns), "a fork asks no model", other)
+
+    async def _check_taste(self, link: aio.Client) -> None:
+        """Demand that the judgements are there that were acknowledged, and none taken back."""
+        page = await link.call(methods.TASTE, methods.Nothing())
+        kept = {line.feedback for line in page.feedback}
+        for caller in self._callers:
+            demand(caller.felt <= kept, "judgements are kept", caller.felt - kept)
+            demand(not caller.unfelt & kept, "what is taken back is gone", caller.unfelt & kept)
 
     def check_files(self) -> None:
         """Demand that no byte of the journal and no file is of a turn or chat that was wiped."""
@@ -308,3 +330,10 @@ class Campaign:
             not ids & set(self._world.wiped), "what was wiped is gone", ids & set(self._world.wiped)
         )
         demand(b'"type":"quarantined"' not in kept, "no turn was set aside")
+        files = {file.name for file in (self._world.session / "files").iterdir()}
+        known = {f"{id_}.bin" for caller in self._callers for id_ in caller.files}
+        clung = {f"{id_}.bin" for caller in self._callers for id_ in caller.clung}
+        others = files - known - clung
+        in_doubt = self._world.figures["files in doubt"]
+        demand(known <= files, "files are there", known - files)
+        demand(len(others) <= in_doubt, "no file that nobody sent", others)

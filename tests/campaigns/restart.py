@@ -105,7 +105,8 @@ def under_load(
     questions = [question for asker in crowd for question in asker.questions]
     with machine.client() as client:
         for question in questions:
-            question.compare(client.call(methods.GET, methods.TurnGet(turn=question.turn)))
+            get = methods.TurnGet(turn=question.turn, tried=True)
+            question.compare(client.call(methods.GET, get))
     return {
         "clients": load.clients,
         "connections": sum(asker.connections for asker in crowd),
@@ -140,7 +141,8 @@ class Asker:
 
     def _ask(self, model: str) -> None:
         prompt = self._machine.prompt()
-        question = Question(methods.TurnStart(prompt=prompt, key=secrets.token_hex(8), model=model))
+        asked = methods.TurnStart(prompt=prompt, key=secrets.token_hex(8), model=model)
+        question = Question(asked, prompt)
         for event in ask(self._connect, question.params):
             if isinstance(event, methods.Started):
                 question.acknowledge(event)

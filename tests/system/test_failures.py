@@ -39,9 +39,9 @@ def test_the_watchdog_leaves_a_healthy_chatd_alone(machine: Machine) -> None:
 
 def test_a_running_turn_goes_on_after_kill_9(machine: Machine) -> None:
     before = machine.pid
-    question = Question(
-        methods.TurnStart(prompt=machine.prompt(), key=secrets.token_hex(8), model="slow")
-    )
+    prompt = machine.prompt()
+    asked = methods.TurnStart(prompt=prompt, key=secrets.token_hex(8), model="slow")
+    question = Question(asked, prompt)
     for event in machine.follow(question.params):
         question.hear(event, len(question.events) + 1)
         if isinstance(event, methods.Delta) and question.attempts == 1 and machine.pid == before:
