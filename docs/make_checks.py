@@ -58,7 +58,7 @@ A *span* says how many: `5`, `5..9`, `..9`, `5..`, or an object with `min`, `max
 
 A check says pass, fail, error or skip. An *error* is a check that could not run, and is never a
 pass; a *skip* is one that does not apply, such as the language of three letters. A reply passes if
-no hard check failed and none is an error.
+no hard check failed or is an error; a soft one is told, and only lowers the score.
 """
 
 SHORT_EXAMPLE = "not-icontains:as an AI"

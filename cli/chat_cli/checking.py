@@ -13,6 +13,7 @@ from chat_rpc.checks import named, plain
 
 FAILED, CANNOT_RUN = errors.ChecksFailed.exit, errors.CheckError.exit
 EXEC_S = 30.0
+NO_JUDGE = "no model is asked here; chat --judge RUBRIC has one judge an answer"
 
 Source = Annotated[
     str, typer.Argument(metavar="FILE", help="The text; - or nothing: stdin.", show_default=False)
@@ -80,13 +81,15 @@ def _told(verdict: methods.Verdict) -> int:
             output.note(f"{result.verdict}: {result.id}{soft}: {' '.join(result.reason.split())}")
     if verdict.failed_hard:
         return FAILED
-    return CANNOT_RUN if verdict.verdict == "error" else 0
+    return CANNOT_RUN if any(result.verdict == "error" for result in verdict.checks) else 0
 
 
 def _answers(checks: list[methods.Check], text: str) -> list[methods.Answer]:
     """Run the programs of the `exec` checks; what is wrong with their values chatd tells."""
     answers = []
     for check in checks:
+        if plain(check.type) == "judge":
+            answers.append(methods.Answer(check=check.id, verdict="error", reason=NO_JUDGE))
         value = check.value if isinstance(check.value, dict) else {"argv": check.value}
         if plain(check.type) != "exec" or not (argv := exec_check.words(value.get("argv"))):
             continue

@@ -171,14 +171,14 @@ def _print(turn: methods.Turn, *, is_raw: bool) -> None:
     for file in turn.files:
         output.line(f"> [{file.name}, {file.media}, {output.size(file.size_bytes)}]\n")
     for tried in turn.tried or ():
-        output.line(f"[attempt {tried.n}, {tried.by}: {_judged(tried)}]")
+        output.line(f"[attempt {tried.n}, {tried.by}: {_judged(tried)}{_spent(tried)}]")
         _draw(tried.text, is_raw=is_raw)
         output.line("")
     _draw(turn.text or "(no reply)", is_raw=is_raw)
     if turn.feedback is not None:
         output.line(f"(made anew, after: {turn.feedback})")
     if turn.thumb is not None:
-        output.line(f"({turn.thumb})")
+        output.line(f"({turn.thumb}{f': {turn.reason}' if turn.reason else ''})")
     if turn.state != "done":
         why = turn.ending and turn.ending.error and turn.ending.error.message
         output.line(f"({turn.state}{f': {why}' if why else ''})")
@@ -210,6 +210,11 @@ def _judged(tried: methods.Tried) -> str:
     failed = [check for check in tried.verdict.checks if check.verdict in ("fail", "error")]
     reasons = "; ".join(f"{check.id}: {check.reason or check.verdict}" for check in failed)
     return tried.verdict.verdict + (f" ({reasons})" if reasons else "")
+
+
+def _spent(tried: methods.Tried) -> str:
+    counted = tried.usage and output.count(tried.usage.completion_tokens, "token")
+    return f"{f', {counted}' if counted else ''}, {tried.total_ms / 1000:.2f} s"
 
 
 def _chats(limit: int, *, deleted: bool) -> list[methods.ChatLine]:

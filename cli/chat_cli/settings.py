@@ -28,7 +28,7 @@ app = apps.new(
       [options]                 for the model server
       temperature = 0.2
       [checks.commit-message]   what --check commit-message demands
-      checks = ["lines:1-10"]
+      checks = ["lines:1..10"]
       [templates.commit]        parameters of a template
       lang = "French"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,8 @@ def test_show_attempts_has_each_with_its_verdict(chat: RunChat) -> None:
     )
     for name in ([], ["@-1"]):
         shown = chat("show", *name, "--attempts").out.decode()
-        assert "[attempt 1, model: fail (words: must have at least 100 words: it has 1)]" in shown
+        failed = r"fail \(words: must have at least 100 words: it has 1\)"
+        assert re.search(rf"\[attempt 1, model: {failed}, 1 token, \d\.\d\d s\]", shown)
         assert "[attempt 2, model: fail" in shown
 
 
@@ -171,6 +173,8 @@ def test_show_tells_of_thumb_and_feedback(chat: RunChat) -> None:
     chat("good")
     shown = chat("show").out.decode()
     assert "(made anew, after: shorter, please)\n(good)\n" in shown
+    chat("bad", "@-1", "too long")
+    assert "\n(bad: too long)\n" in chat("show").out.decode()
 
 
 def test_without_an_id_it_is_the_chat_that_was_used_last_in_this_terminal(

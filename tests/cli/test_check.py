@@ -53,3 +53,9 @@ def test_no_model_server_is_needed(start_daemon: StartDaemon) -> None:
     daemon = start_daemon("[finding]\nenabled = false\n[engine]\nenabled = false\n")
     ran = run([CHAT, "check"], stdin=b"x", env={"CHATD_SOCKET": str(daemon.socket)})
     assert ran.status == 0
+
+
+def test_a_judge_is_a_model_so_it_cannot_run_here_and_that_is_5(chat: RunChat) -> None:
+    ran = chat("check", "--check", "judge:polite", stdin=b"x")
+    assert (ran.status, ran.out) == (5, b"")
+    assert "no model is asked here" in ran.err

@@ -1,9 +1,11 @@
 """`chat config` and `chat templates`: a person's own settings, changed and never spoilt."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from tests.conftest import RunChat
 from tests.harness import CHAT, Ran, run
 
 from chat_rpc import paths, person
@@ -31,6 +33,15 @@ def config(*arguments: str, **environment: str) -> Ran:
 
 def test_path_tells_where_the_file_is_or_would_be() -> None:
     assert config("path").out.decode() == f"{paths.person_config()}\n"
+
+
+def test_the_profile_of_the_help_can_be_checked(chat: RunChat, file: Path) -> None:
+    said = config("--help").out.decode()
+    file.write_text(
+        "\n".join(re.findall(r"^ +(\[checks\..*\]|checks = .*?)(?:  .*)?$", said, re.M))
+    )
+    ran = chat("check", "--profile", "commit-message", stdin=b"x")
+    assert (ran.status, ran.err) == (0, "")
 
 
 def test_get_prints_a_setting_or_all(file: Path) -> None:
