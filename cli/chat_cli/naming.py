@@ -36,9 +36,14 @@ def parse_chat(text: str) -> str:
 
 def parse_title(text: str) -> str:
     """Return a title by which a chat can be named afterwards; raises BadParameter."""
-    if _NUMBERED.fullmatch(parse_chat(text)):
+    if names_turn(parse_chat(text)):
         raise typer.BadParameter(f"{text!r} would name a turn: a title may not end so")
     return text
+
+
+def names_turn(text: str) -> bool:
+    """Say whether `text` ends as ID@N does, so that no chat could be named by it."""
+    return _NUMBERED.fullmatch(text) is not None
 
 
 def parse(text: str) -> Name:

@@ -103,7 +103,8 @@ class Plain:
     def _is_consistent(self) -> bool:
         """Say whether the streams are open, and the flags fit together and say something."""
         are_open = all(_mode(number) is not None for number in range(3))
-        is_one_chat = not (self._goes_on and "-C" in self._values)
+        name = self._values.get("-C", "")
+        is_one_chat = not (self._goes_on and name) and "@" not in name
         return are_open and is_one_chat and all(self._values.values())
 
     def _piped(self, *, has_words: bool) -> "str | None":

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import typer
 
-from chat_cli import files, output, piped, remembering, spans, terminals
+from chat_cli import files, naming, output, piped, remembering, spans, terminals
 from chat_cli.arguments import pairs
 from chat_cli.demands import Demands
 from chat_cli.flags import Flags
@@ -177,6 +177,8 @@ def _demand_one_chat(flags: Flags, here: str | None) -> None:
         raise typer.BadParameter("-c and -C name different chats")
     if flags.go_on == 1 and here is None:
         raise typer.BadParameter("-c needs a terminal, whose last chat it goes on in; try -C NAME")
+    if flags.chat is not None and naming.names_turn(flags.chat):
+        raise typer.BadParameter(f"-C {flags.chat} would name a turn: a chat's name may not end so")
 
 
 def _max_time_s(text: str | None) -> float | None:

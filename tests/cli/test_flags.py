@@ -253,3 +253,10 @@ def test_a_schema_is_read_from_a_file(chat: RunChat, tmp_path: Path) -> None:
 def test_further_models_are_a_chain(chat: RunChat) -> None:
     params = params_of(chat("-n", "-0", "-m", "a", "-m", "b", "-m", "c", "x"))
     assert (params["model"], params["models"]) == ("a", ["b", "c"])
+
+
+def test_no_chat_gets_a_name_that_would_name_a_turn(chat: RunChat) -> None:
+    ran = chat("-0", "-m", "echo", "-C", "report@2", "x y")
+    assert (ran.status, ran.out) == (2, b"")
+    assert "-C report@2" in ran.err
+    assert chat("list").out == b""
