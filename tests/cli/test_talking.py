@@ -258,6 +258,8 @@ def test_new_chat_and_system_change_what_is_asked_next(chatd: Daemon) -> None:
         person.sees("the model is told: be brief")
         person.say("one")
         person.sees("deploy ·")
+        person.say("/new other@2")
+        person.sees("a title may not end so")
         person.say("/new other")
         person.sees("begins 'other'")
         person.say("two")

@@ -93,8 +93,9 @@ def _help(talk: "Talk", rest: str) -> None:
 
 
 def _new(talk: "Talk", rest: str) -> None:
+    name = naming.parse_title(rest) if rest else None
     talk.go_on_in(None)
-    talk.flags = replace(talk.flags, chat=rest or None)
+    talk.flags = replace(talk.flags, chat=name)
     output.note(f"the next question begins {f'{rest!r}' if rest else 'a new conversation'}")
 
 
