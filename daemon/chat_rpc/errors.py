@@ -123,7 +123,7 @@ class TimedOut(RpcError):
 class InvalidSettings(RpcError):
     """chatd.toml cannot be used; what was read before stays in force."""
 
-    code, kind, exit = 1011, "invalid settings", 65
+    code, kind, exit = 1011, "invalid settings", 78
 
 
 class NoSuchTurn(RpcError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import StartDaemon, StartServer
-from tests.harness import DEADLINE_S, Daemon, ModelServer, configured, run, wait_for
+from tests.harness import CHAT, DEADLINE_S, Daemon, ModelServer, configured, run, wait_for
 from tests.manager import Manager
 
 from chat_rpc import errors, methods
@@ -139,6 +139,19 @@ def test_a_file_that_cannot_be_used_changes_nothing_and_is_one_line_in_the_log(
         assert "scripted" in models(client)
         write(daemon, settings)
         assert reload(client).changed == []
+
+
+def test_chat_tells_what_was_reloaded_and_a_wrong_file_is_78(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon(QUIET, expected_trouble="the settings stay as they are")
+    command, env = [CHAT, "admin", "reload"], {"CHATD_SOCKET": str(daemon.socket)}
+    write(daemon, QUIET + "[logging]\nlevel = 'DEBUG'\n")
+    assert run(command, env=env).err == "chat: changed: logging\n"
+    write(daemon, "[limits\n")
+    ran = run(command, env=env)
+    assert ran.status == 78
+    assert len(ran.err.splitlines()) == 1, ran.err
+    write(daemon, QUIET)
+    assert run(command, env=env).status == 0
 
 
 def test_a_file_that_was_never_there_may_come(tmp_path: Path) -> None:
