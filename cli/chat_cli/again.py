@@ -62,6 +62,9 @@ def refine(
 def edit(
     name: naming.Named = None,
     *,
+    is_answer: Annotated[
+        bool, typer.Option("--answer", help="Change the answer instead; no model is asked.")
+    ] = False,
     model: Model = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -75,8 +78,12 @@ def edit(
       chat edit
       chat edit deploy@2
       EDITOR=nano chat edit @-1
+      chat edit --answer
     """
     turn = naming.turn_of(link.connect(), name or naming.Name())
+    if is_answer:
+        _mend(turn, quiet=quiet)
+        return
     prompt = editor.edited(turn.prompt, quiet=quiet)
     if not prompt.strip() or prompt == turn.prompt:
         output.note("nothing was changed, so nothing was asked; to ask the same: chat retry")
@@ -84,6 +91,16 @@ def edit(
     params = _instead_of(turn, prompt, model)
     params.data, params.files = turn.data, [file.file for file in turn.files]
     _ask(params, as_json=as_json, quiet=quiet)
+
+
+def _mend(turn: methods.Turn, *, quiet: bool) -> None:
+    """Put a person's own words beside an answer."""
+    text = editor.edited(turn.text, quiet=quiet)
+    if not text.strip() or text == turn.text:
+        output.note("nothing was changed")
+        raise SystemExit(1)
+    link.connect().call(methods.FEEDBACK, methods.Feedback(turn=turn.turn, edited=text))
+    output.note("the changed answer stands beside the old one")
 
 
 def _instead_of(turn: methods.Turn, prompt: str, model: str | None) -> methods.TurnStart:

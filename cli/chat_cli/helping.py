@@ -28,4 +28,4 @@ def help_(
         apps.of(VERBS[topic])(["--help"], prog_name=f"chat {topic}", standalone_mode=False)
     else:
         topics = ", ".join(manual.TOPICS)
-        raise typer.BadParameter(f"there is no help on {topic!r}, only on commands, {topics}")
+        raise typer.BadParameter(f"there is no help on {topic!r}, only on each command, {topics}")

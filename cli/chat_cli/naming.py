@@ -99,11 +99,16 @@ def turn_of(client: Client, name: Name) -> methods.Turn:
     turn = pick(chat, name.turn or -1)
     if name.answer is None:
         return turn
+    return client.call(methods.GET, methods.TurnGet(turn=sibling(turn, name.answer)))
+
+
+def sibling(turn: methods.Turn, number: int) -> str:
+    """Return the id of the answer of this number to the same question."""
     answers = turn.siblings or [turn.turn]
-    if not 1 <= name.answer <= len(answers):
+    if not 1 <= number <= len(answers):
         has = output.count(len(answers), "answer")
-        raise errors.NoSuchTurn(f"that question has {has}, and no {name.answer}")
-    return client.call(methods.GET, methods.TurnGet(turn=answers[name.answer - 1]))
+        raise errors.NoSuchTurn(f"that question has {has}, and no {number}")
+    return answers[number - 1]
 
 
 def pick(chat: methods.Chat, number: int) -> methods.Turn:

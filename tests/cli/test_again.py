@@ -76,6 +76,28 @@ def test_edit_asks_the_changed_question_beside_the_first(
     assert b"(answer 2 of 2" in chat("show", made).out
 
 
+def test_edit_answer_puts_a_person_s_words_beside_it(
+    chat: RunChat, chatd: Daemon, tmp_path: Path
+) -> None:
+    made = ask(chat, "one")
+    ran = edit(chatd, tmp_path / "ed", 'echo better >"$1"', "--answer")
+    assert (ran.status, ran.out) == (0, b"")
+    shown = chat("show", made).out
+    assert b"\nbetter\n" in shown
+    assert b"(answer 2 of 2" in shown
+    assert chat("taste", "show").out.split(b"\t")[2] == b"edit"
+    assert edit(chatd, tmp_path / "ed", "true", "--answer").status == 1
+
+
+def test_good_over_says_which_of_two_answers_is_better(chat: RunChat) -> None:
+    ask(chat, "one")
+    assert chat("good", "--over", "2").status == 66
+    chat("retry", "-m", "hash")
+    assert chat("good", "--over", "1").err == "chat: better than answer 1 to 'one'\n"
+    assert chat("taste", "show").out.split(b"\t")[2] == b"choice"
+    assert chat("good", "--over", "1", "--undo").status == 2
+
+
 def test_edit_sends_what_was_piped_in_again(chat: RunChat, chatd: Daemon, tmp_path: Path) -> None:
     assert chat("-m", "echo", "one", stdin=b"data").status == 0
     ran = edit(chatd, tmp_path / "ed", 'echo changed >"$1"')
