@@ -84,6 +84,10 @@ def _run_verb(verb: Verb, arguments: list[str]) -> int:
     except typer.TyperException as exc:
         _explain(exc, verb, arguments)
         return exc.exit_code
+    except errors.NoSuchChat as exc:  # `good morning` has been read as `good ID`
+        output.note(exc.message)
+        _tell_how_to_ask(verb, arguments)
+        return exc.exit
     return status or 0
 
 
@@ -98,6 +102,10 @@ def _explain(exc: "TyperException", verb: Verb, arguments: list[str]) -> None:
     is_our_own = isinstance(exc, typer.BadParameter) and exc.param is None
     output.note(exc.message if is_our_own else exc.format_message())
     output.note(f"see: {read.command_path if read is not None else f'chat {verb.name}'} -h")
+    _tell_how_to_ask(verb, arguments)
+
+
+def _tell_how_to_ask(verb: Verb, arguments: list[str]) -> None:
     if arguments and verb.name != "ask":
         words = shlex.join([verb.name, *arguments])
         output.note(f"{verb.name!r} is a command; to ask a model: chat -- {words}")

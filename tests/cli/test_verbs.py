@@ -98,6 +98,14 @@ def test_show_of_nothing_is_66(chat: RunChat) -> None:
     assert chat("show", "zzzz").status == 66
 
 
+def test_words_that_were_read_as_a_conversation_s_name_can_be_asked(chat: RunChat) -> None:
+    ran = chat("good", "morning")
+    assert (ran.status, ran.out) == (66, b"")
+    assert ran.err.endswith("'good' is a command; to ask a model: chat -- good morning\n")
+    assert "chat --" not in chat("show").err, "there are no words"
+    assert "chat --" not in chat("-C", "a" * 16, "-n", "hello").err
+
+
 def test_models_are_listed_with_their_servers(chat: RunChat) -> None:
     ran = chat("models")
     assert ran.status == 0
