@@ -1,13 +1,14 @@
-"""`chat rename`, `keep`, `rm`, `undelete` and `wipe`: what becomes of a conversation."""
+"""`chat rename`, `keep`, `demand`, `rm`, `undelete` and `wipe`: what becomes of a conversation."""
 
 import time
 from typing import Annotated
 
 import typer
 
-from chat_cli import link, output, spans
+from chat_cli import flags, link, output, spans
+from chat_cli.demands import Demands
 from chat_cli.naming import ID_CHARS, ChatNamed, parse_chat, parse_title
-from chat_rpc import errors, methods
+from chat_rpc import errors, methods, person
 from chat_rpc.client import Client
 
 YEAR_S = 366 * 86400
@@ -54,6 +55,35 @@ def keep(
     changed = link.connect().call(methods.KEEP, methods.Keep(chat=chat, lifetime_s=lifetime_s))
     left_s = changed.chat.ends - time.time()
     output.note(f"{changed.chat.title!r} ends in {spans.exact(left_s)}, unless it is used before")
+
+
+def demand(
+    chat: ChatNamed,
+    *,
+    check: flags.Checks = None,
+    no_check: flags.NoChecks = None,
+    schema: flags.Schema = None,
+    tries: flags.Tries = None,
+) -> None:
+    """Demand something of every answer to come in a conversation.
+
+    A question that has demands of its own goes before. Without any option nothing is demanded any
+    more.
+
+    \b
+      chat demand deploy --check lines:..5 --no-check no-loop
+      chat demand deploy
+    """
+    wanted = Demands(without=list(no_check or ()), tries=tries)
+    wanted.add(check or (), person.load())
+    if schema is not None:
+        wanted.add_schema(schema)
+    params = methods.ChatChecks(
+        chat=chat, checks=wanted.checks, without=wanted.without, tries=wanted.tries
+    )
+    changed = link.connect().call(methods.CHECKS, params)
+    names = ", ".join(each.id or each.type for each in wanted.checks) or "nothing more"
+    output.note(f"of each answer in {changed.chat.title!r} is demanded: {names}")
 
 
 def rm(chat: ChatNamed) -> None:

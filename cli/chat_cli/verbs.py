@@ -32,6 +32,7 @@ CONVERSATIONS = (
     Verb("select", "conversations:select", "Go on from another answer than the last one made."),
     Verb("rename", "keeping:rename", "Give a conversation a title, by which it can be named."),
     Verb("keep", "keeping:keep", "Let a conversation live longer, or shorter."),
+    Verb("demand", "keeping:demand", "Demand something of every answer to come in a conversation."),
     Verb("rm", "keeping:rm", "Delete a conversation; for an hour it can be brought back."),
     Verb("undelete", "keeping:undelete", "Bring a deleted conversation back."),
     Verb("wipe", "keeping:wipe", "Destroy conversations at once, for good."),

@@ -91,6 +91,20 @@ def test_keep_says_until_when(chat: RunChat) -> None:
         assert chat("keep", made, "--for", wrong).status == 2
 
 
+def test_what_is_demanded_of_a_chat_holds_for_its_next_answers_until_it_does_not(
+    chat: RunChat,
+) -> None:
+    made = imported(chat, ("q", "a"))
+    ran = chat("demand", made, "--check", "words:..2", "--tries", "1")
+    assert ran.err == "chat: of each answer in 'deploy' is demanded: words\n"
+    assert chat("-0", "-m", "hash", "-C", "deploy", "x").status == 3
+    assert chat("demand", made).err.endswith("is demanded: nothing more\n")
+    assert chat("-0", "-m", "hash", "-C", "deploy", "x").status == 0
+    wrong = chat("demand", made, "--check", "wrods:3")
+    assert wrong.status == 65
+    assert "did you mean words?" in wrong.err
+
+
 def test_a_chat_that_is_renamed_is_named_so(chat: RunChat) -> None:
     first = imported(chat, ("q", "a"))
     assert chat("rename", first[:6], "the big one").status == 0
