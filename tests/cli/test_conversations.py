@@ -242,6 +242,8 @@ def test_a_fork_goes_as_far_as_it_is_told(chat: RunChat) -> None:
     made = imported(chat, ("one", "first"), ("two", "second"))
     copy = chat("fork", made + "@1").out.decode().strip()
     assert chat("show", copy).out == b"> one\n\nfirst\n\n"
+    assert chat("show", "deploy (2)").out == b"> one\n\nfirst\n\n"
+    assert chat("show", "deploy@1").out == chat("show", "deploy (2)").out, "each has its name"
     assert chat("fork").status == 0
     assert len(ids(chat)) == 3
 

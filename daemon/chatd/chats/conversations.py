@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import count
 
 from chat_rpc import errors, methods, wire
 from chat_rpc.methods import Delta, End, Ending, Event, File, Said
@@ -26,6 +27,7 @@ from chatd.chats.turns import Chat, Turn, boot_s, joined, new_id
 from chatd.store.journal import Place
 
 SNIPPET_CHARS = 80
+COPIED_CHARS = 190  # of the title of a chat that is copied
 TOGETHER, TOGETHER_BYTES = 128, 2**22  # turns, and bytes of theirs, that are destroyed at once
 PROMPT_CHARS = 4096
 
@@ -163,10 +165,17 @@ def fork(session: Session, chat: Chat, until: str | None) -> Chat:
     )
     return _add_whole(
         session,
-        chat.title,
+        _title_of_copy(session, chat.title),
         [(v.prompt, v.data, v.system, v.files, v.text, v.ending) for v in views],
         chat.demands,
     )
+
+
+def _title_of_copy(session: Session, title: str) -> str:
+    """Return a title that no chat has, for chats are named by theirs."""
+    taken = {chat.title for chat in session.chats.values()}
+    titles = (f"{title[:COPIED_CHARS]} ({number})".strip() for number in count(2))
+    return next(each for each in titles if each not in taken)
 
 
 def import_(session: Session, title: str, said: list[Said]) -> Chat:
