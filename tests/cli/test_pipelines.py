@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import StartDaemon, StartServer
+from tests.fakes.gguf_models import write_counter
 from tests.fakes.scripts import hash_reply
-from tests.harness import BIN, CHAT, Daemon, Ran, configured, run
+from tests.harness import BIN, CHAT, Daemon, Ran, configured, free_port, run
 from tests.terminal import Terminal
 
 Shell = Callable[..., Ran]
@@ -56,7 +57,11 @@ def commands(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(daemon: Daemon, commands: Path, tmp_path: Path) -> Shell:
-    """Runs a line in bash, with pipefail, in a folder of its own."""
+    return bash(daemon, commands, tmp_path)
+
+
+def bash(daemon: Daemon, commands: Path, folder: Path) -> Shell:
+    """Return what runs a line in bash, with pipefail, in this folder."""
 
     def run_line(line: str, **environment: str) -> Ran:
         return run(
@@ -66,7 +71,7 @@ def shell(daemon: Daemon, commands: Path, tmp_path: Path) -> Shell:
                 "PATH": f"{commands}:{BIN}:{os.environ['PATH']}",
                 **environment,
             },
-            cwd=tmp_path,
+            cwd=folder,
         )
 
     return run_line
@@ -84,7 +89,7 @@ def repository(folder: Path) -> None:
 
 def template(home: Path, name: str, text: str) -> None:
     path = home / ".config/chat/templates" / f"{name}.md"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
@@ -193,3 +198,38 @@ def test_all_of_it_is_one_json_object_for_scripts(shell: Shell) -> None:
     ran = shell("chat -m echo --json 'Name a colour' | jq -r .text")
     assert (ran.status, ran.out) == (0, b"Name a colour\n")
     assert json.loads(shell("chat -m echo --json 'Name a colour'").out)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "git diff --staged | chat -t commit",
+        'git log -p -1 | chat "Review this. One line per finding" | tee review.txt',
+        'journalctl -p err -b --no-pager | chat "Group these by cause, most urgent first"',
+        "make 2>&1 | tail -n 200 | chat 'Why does it fail?' && notify-send done",
+        'curl -s "file://$PWD/page" | chat -m counter "Summarise" | mail -s digest me; cat mail',
+        """ls page | xargs -P4 -I{} sh -c 'chat -0 -f {} "One line" > {}.why'; cat page.why""",
+        """chat --jsonl "Write a haiku" | jq -rj 'select(.type=="delta").text'""",
+        "chat -0 --ephemeral --max-time 5m -t morning -f ~/page",
+    ],
+    ids=["1", "2", "3", "4", "5", "7", "11", "14"],
+)
+def test_llama_cpp_s_own_server_answers_each(
+    line: str,
+    commands: Path,
+    tmp_path: Path,
+    start_daemon: StartDaemon,
+    start_server: StartServer,
+) -> None:
+    """Its model, which is real and made by hand, says ten numbers to whatever it is asked."""
+    write_counter(tmp_path / "counter.gguf", 10)
+    arguments = (str(tmp_path / "counter.gguf"), "--port", str(free_port()))
+    daemon = start_daemon(configured(("llama", start_server(*arguments, module="llama_server"))))
+    repository(tmp_path)
+    template(tmp_path, "commit", "Write a commit message for this change")
+    template(tmp_path, "morning", "What is to be done first?")
+    (tmp_path / "page").write_text("A page about tmpfs.")
+    (tmp_path / "Makefile").write_text("all:\n\t@echo broken\n")
+    ran = bash(daemon, commands, tmp_path)(line)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.decode().split() == [str(number) for number in range(10)]
