@@ -146,7 +146,7 @@ class Script:
         if name:
             original = self.ledger[self.chats[name]]
             turns = [turn for turn in original.turns if turn[2] == "done"]
-            kept = Kept(original.title, turns=turns)
+            kept = Kept(f"{original.title} (2)", turns=turns)
         self.ledger[chat.id] = kept
 
     def import_(self, session: Session) -> Chat:
