@@ -14,7 +14,7 @@ from chat_rpc import errors, methods
 from chatd.chats import compaction, conversations
 from chatd.chats.session import Session
 from chatd.chats.turns import digest_of
-from chatd.store.journal import Journal
+from chatd.store.journal import READ_BYTES, Journal
 
 OpenSession = Callable[[], Session]
 
@@ -54,6 +54,17 @@ def test_what_is_erased_is_gone_from_the_file_and_other_places_stay(folder: int)
     raw = os.pread(os.open("000001.ndj", os.O_RDONLY, dir_fd=folder), 10_000, 0)
     assert payload(3) not in raw
     assert payload(4) in raw
+    journal.close()
+
+
+def test_a_line_that_is_erased_while_half_of_it_is_read_is_not_told(folder: int) -> None:
+    journal = Journal(folder, segment_bytes=2**24)
+    first, long, last = payload(1), payload(2, 3 * READ_BYTES), payload(3)
+    places = [journal.append(each) for each in (first, long, last)]
+    reading = journal.read(places[0])
+    assert next(reading) == (places[0], first)
+    journal.erase([(places[1], len(long))])
+    assert list(reading) == [(places[2], last)]
     journal.close()
 
 

@@ -97,7 +97,8 @@ class Journal:
             stop = segment.size if end is None or number < end >> 32 else end & OFFSET
             for offset, line in self._lines(segment, first, stop):
                 place = _place(number, offset)
-                if not line.isspace() and place not in self._to_erase:
+                # erased while it was read in two parts, a line ends in blanks
+                if not line.endswith(b" ") and line and place not in self._to_erase:
                     yield place, line[9:]
 
     def recover(self) -> Iterator[tuple[Place, bytes, bool]]:
