@@ -49,7 +49,7 @@ def found_in(text: str) -> str | None:
     """Return how the text repeats itself, or None; of a long one the end is looked at."""
     end = text[-LAST:]
     for units in (_Units(EXACT, counts=False), _Units(COUNTING, counts=True)):
-        if found := units.feed(end):
+        if found := units.find(end):
             return found
     return _stretch(end) or _run(end)
 
@@ -89,16 +89,14 @@ class _Units:
         self._limit = limit
         self._counts = counts
         self._text = ""  # without long runs of one sign; where numbers count, each is a 0
-        self._seen: dict[str, int] = {}  # where each gram ended last
-        self._period = 0
-        self._run = 0  # characters that are as they were a period before
         self._places: list[tuple[int, int]] = []  # of what was repeated: its end, its length
 
-    def feed(self, piece: str) -> str | None:
-        begin = len(self._text)
-        self._text += self._plain(piece)
-        text, seen, period, run = self._text, self._seen, self._period, self._run
-        for end in range(begin + 1, len(text) + 1):
+    def find(self, whole: str) -> str | None:
+        """Return what the text repeats, or None; to be asked once."""
+        self._text = text = self._plain(whole)
+        seen: dict[str, int] = {}  # where each gram ended last
+        period = run = 0  # a period before, so many characters are as they are here
+        for end in range(1, len(text) + 1):
             if period and text[end - 1] == text[end - 1 - period]:
                 run += 1
                 if run >= (self._limit.copies - 1) * period and (
@@ -111,9 +109,6 @@ class _Units:
                 run = GRAM if period else 0
             if end >= GRAM:
                 seen[text[end - GRAM : end]] = end
-        self._period, self._run = period, run
-        if len(text) > 4 * REACH:
-            self._forget(len(text) - REACH)
         return None
 
     def _at(self, end: int, period: int, run: int) -> str | None:
@@ -129,11 +124,11 @@ class _Units:
             return None
         return f"it says the same {length // period} times, {period} characters long"
 
-    def _plain(self, piece: str) -> str:
-        """Return a piece as it is compared; a run of signs is cut to three of them."""
+    def _plain(self, whole: str) -> str:
+        """Return a text as it is compared; a run of signs is cut to three of them."""
         plain: list[str] = []
-        last = self._text[-3:]
-        for letter in piece:
+        last = ""
+        for letter in whole:
             if letter.isdigit() and self._counts:
                 if last.endswith("0"):
                     continue
@@ -143,11 +138,6 @@ class _Units:
             plain.append(letter)
             last = (last + letter)[-3:]
         return "".join(plain)
-
-    def _forget(self, count: int) -> None:
-        self._text = self._text[count:]
-        self._seen = {gram: end - count for gram, end in self._seen.items() if end > count}
-        self._places = [(end - count, size) for end, size in self._places if end > count]
 
 
 def _at_end(text: str) -> str | None:
